@@ -1,0 +1,1 @@
+/* Keeps the archive of test helpers from being empty. */
