@@ -3,13 +3,16 @@
  * between members.
  *
  *     offset size  field
- *          0    4  length     bytes after this header, big endian
+ *          0    4  length     bytes after this header
  *          4    2  magic      0x5359 "SY"
  *          6    1  version    of the framing: FRAME_VERSION
  *          7    1  type       enum frame_type
  *          8    4  flags      0; unknown flags are ignored
- *         12    4  checksum   low 32 bits of XXH3-64 over bytes 0-11 and the body
+ *         12    4  checksum   low 32 bits of the body's XXH3-64, whose seed is the XXH3-64
+ *                             of bytes 0-11, so that it covers both
  *         16  ...  body       one MessagePack array
+ *
+ * Integers are big endian.
  *
  * The checksum is there because TCP's is weak and because a frame that changed
  * on the way must never reach the consensus core.

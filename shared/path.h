@@ -22,6 +22,9 @@
 /* SYNOD_OK or SYNOD_BAD_PATH.  WHY, if not NULL, receives a static text such as "empty component". */
 int path_check(struct slice path, const char **why);
 
+/* The same for one component, which must not contain '/'. */
+int path_check_component(struct slice name, const char **why);
+
 /* The path before the last '/'; "/" for a child of the root.  The root has no parent: CHECKed. */
 struct slice path_parent(struct slice path);
 

@@ -57,6 +57,7 @@
 
 #include <stdbool.h>
 
+#include "shared/frame.h"
 #include "shared/pack.h"
 
 #define PROTOCOL_VERSION_MIN 1
