@@ -28,6 +28,8 @@
  *     LOG                      [.., from, limit]             flags: RECURSIVE
  *     CREATE SET PUT DELETE    no argument; room for: owner, ttl_ms, guard
  *     TXN                      [conditions, then, else]; then, else: [[op, operation]...]
+ *                              op: GET STAT LIST CHECK CREATE SET PUT DELETE; every
+ *                              condition of the transaction itself names its path
  *     SESSION_OPEN             [timeout_ms, secret(16..64 bytes)]
  *     SESSION_ATTACH           [session, secret]
  *     SESSION_CLOSE STATUS MEMBERS  []
@@ -66,6 +68,7 @@
 #define DATA_SIZE_MAX        (1u << 20) /* of one node, bytes */
 #define TXN_OPERATIONS_MAX   128        /* in each branch */
 #define CONDITIONS_MAX       64         /* of one operation or transaction */
+#define SEQUENCE_DIGITS_MAX  20         /* of the counter in a sequential node's name */
 #define LIST_LIMIT_MAX       10000      /* children in one page */
 #define RESPONSE_SIZE_MAX    (FRAME_CLIENT_MAX - 4096)
 #define LIST_PAGE_SIZE_MAX   (1u << 20) /* bytes in one page of a listing or log */
@@ -100,7 +103,7 @@ enum consistency {
 };
 
 enum op_flags {
-	OP_SEQUENTIAL = 1 << 0, /* CREATE: append the parent's counter to the name */
+	OP_SEQUENTIAL = 1 << 0, /* CREATE: append the parent's counter to the name, %010 */
 	OP_PARENTS = 1 << 1,    /* CREATE, PUT: create missing parents, persistent */
 	OP_RECURSIVE = 1 << 2,  /* DELETE: the whole subtree.  LOG: the subtree */
 	OP_PREVIOUS = 1 << 3,   /* writes: answer with the node as it was */
@@ -115,7 +118,7 @@ enum condition_kind {
 	CONDITION_CREATED = 3,
 	CONDITION_MODIFIED = 4,
 	CONDITION_OWNER = 5,
-	CONDITION_DATA = 6, /* value: bytes or nil */
+	CONDITION_DATA = 6, /* value: bytes or nil; relation EQUAL or NOT_EQUAL */
 	CONDITION_CHILDREN_VERSION = 7,
 	CONDITION_CHILDREN = 8, /* how many */
 };
@@ -148,7 +151,7 @@ struct operation {
 	uint64_t revision;        /* LIST: of the first page, or 0.  LOG: from */
 };
 
-/* A branch of a transaction: COUNT pairs [op, operation] at CURSOR. */
+/* Each branch: a count of pairs [op, operation] and a cursor at the first: operation_next(). */
 struct transaction {
 	uint32_t condition_count;
 	struct cursor conditions;
@@ -291,7 +294,12 @@ void stat_encode(struct buffer *out, const struct node_stat *stat);
 void change_encode(struct buffer *out, const struct change *change);
 void member_status_encode(struct buffer *out, const struct member_status *status);
 
-/* ---- decoding: SYNOD_OK or SYNOD_BAD_MESSAGE (SYNOD_UNSUPPORTED for an unknown op) ---- */
+/*
+ * ---- decoding: SYNOD_OK or SYNOD_BAD_MESSAGE ----
+ *
+ * request_decode() also returns SYNOD_UNSUPPORTED, for an op or a consistency of a
+ * later version, with `xid` set so that it can be answered.
+ */
 
 int hello_decode(struct slice body, struct hello *hello);
 int request_decode(struct slice body, struct request *request);
@@ -300,8 +308,15 @@ int response_decode(struct slice body, struct response *response);
 /*
  * Decode and check one operation from BODY: shape, flags that OP knows, path
  * grammar, sizes, and every condition.  Returns SYNOD_OK, BAD_MESSAGE, BAD_PATH,
- * TOO_LARGE, BAD_ARGUMENT or UNSUPPORTED; *WHY (may be NULL) receives a static
- * text that names what was wrong.
+ * RESERVED (a write below /synod), TOO_LARGE, BAD_ARGUMENT or UNSUPPORTED (an
+ * operation, flag, condition or relation of a later version); for an error *WHY
+ * (may be NULL) receives a static text that names what was wrong.
+ *
+ * The root can be SET, and not created, put or deleted.  With OP_SEQUENTIAL the
+ * path is a prefix, to which any counter of up to SEQUENCE_DIGITS_MAX digits can
+ * be appended with a valid path as the result; "/dir/" is a prefix without a
+ * name of its own, and conditions must name their path.  OP_CHECK is an operation
+ * of transactions only.
  */
 int operation_decode(uint8_t op, struct slice body, struct operation *operation, const char **why);
 
