@@ -22,7 +22,7 @@ struct actor;
 
 struct actor_item {
 	struct actor_item *next; /* the actor's, while posted */
-	unsigned kind;           /* the owner's */
+	unsigned kind;		 /* the owner's */
 };
 
 enum actor_mode {
@@ -34,15 +34,18 @@ enum actor_mode {
 struct actor_handler {
 	/* One item.  The item is the handler's from here on. */
 	void (*on_item)(void *owner, struct actor_item *item);
-	/* The inbox is empty for now: flush what was gathered.  May be NULL. */
+	/* The inbox is empty for now, or a good many items came in a row: flush what was gathered.
+	 * May be NULL. */
 	void (*on_idle)(void *owner);
 };
 
-/* NAME (static) names the thread.  NULL only when the system has no more threads. */
+/* NAME (static) names the thread.  NULL only when memory or the system's threads run out. */
 struct actor *actor_new(const char *name, enum actor_mode mode, const struct actor_handler *handler,
-                        void *owner);
+			void *owner);
 
-/* From any thread, also from inside a handler, the actor's own too. */
+/* From any thread, also from inside a handler, the actor's own too: there it only enqueues.  A
+ * poster to a strand may find itself running it: it holds no lock that a handler takes, and
+ * touches nothing afterwards that a handler may free. */
 void actor_post(struct actor *actor, struct actor_item *item);
 
 /* ACTOR_MANUAL: handle everything posted; true if there was something. */
@@ -52,8 +55,10 @@ bool actor_run(struct actor *actor);
 unsigned actor_backlog(const struct actor *actor);
 
 /* Wait until the inbox is empty and no handler runs; nothing may be posted afterwards.  A thread
- * is joined.  Not from a handler. */
+ * is joined.  ACTOR_MANUAL: runs what is left.  Not from a handler. */
 void actor_stop(struct actor *actor);
+
+/* Stops it first, if that has not been done.  NULL is accepted. */
 void actor_free(struct actor *actor);
 
 #endif
