@@ -83,7 +83,10 @@ flush_repeated(void)
 
 	if (destination.repeated == 0)
 		return;
-	snprintf(text, sizeof text, "last message repeated %u times", destination.repeated);
+	if (destination.repeated == 1)
+		snprintf(text, sizeof text, "last message repeated once");
+	else
+		snprintf(text, sizeof text, "last message repeated %u times", destination.repeated);
 	destination.repeated = 0;
 	write_line(destination.last_level, text);
 }
