@@ -1,0 +1,8 @@
+/* The program `synod`. */
+#include "client/cli/cli.h"
+
+int
+main(int argc, char **argv)
+{
+	return cli_main(argc, argv);
+}
