@@ -1,0 +1,527 @@
+/* The executor: applies chosen commands, serves reads, writes every answer, commits. */
+#include "server/executor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/flusher.h"
+#include "server/paxos/codec.h"
+#include "server/status.h"
+#include "shared/check.h"
+#include "shared/error.h"
+#include "shared/log.h"
+
+/* Items that the executor gets. */
+enum {
+	ITEM_APPLY = 1,
+	ITEM_READ,
+	ITEM_SURVEY,
+	ITEM_TICK,
+};
+
+/* A read that waits longer for its slot is given back to the client to try elsewhere. */
+#define READ_WAIT_MAX_MS 5000
+
+#define COMMIT_INTERVAL_MS 100
+
+struct executor {
+	struct actor *actor;
+	struct executor_options options;
+	struct namespace *namespace;
+	struct database *database;
+	struct pending *waiting;     /* reads whose slot is not applied yet, any order */
+	struct pending *done;        /* answered since the last progress report */
+	struct session_event *session_events;
+	uint32_t session_count, session_capacity;
+	uint64_t reported;
+	uint64_t committed_ms;
+	uint64_t checkpoint_slot;
+	struct state_hash checkpoint;
+	struct buffer result;
+	struct buffer scratch;
+	struct flusher flusher;
+	atomic_bool is_ticking;
+	struct actor_item tick_item;
+	bool has_failed;
+};
+
+static void
+stop_process(struct executor *executor, int error, const char *what)
+{
+	char why[512];
+
+	if (executor->has_failed)
+		return;
+	executor->has_failed = true;
+	snprintf(why, sizeof why, "%s: %s (%s); the journal has everything: start again once the cause is mended",
+	         what, error_text(error), namespace_why(executor->namespace));
+	executor->options.fatal(executor->options.context, error, why);
+}
+
+/* ---- answers ---- */
+
+void
+pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
+               struct slice result, struct buffer *scratch)
+{
+	size_t begin;
+
+	buffer_clear(scratch);
+	begin = frame_begin(scratch, pending->origin ? FRAME_FORWARDED : FRAME_RESPONSE);
+	if (pending->origin) {
+		pack_array(scratch, 2);
+		pack_u64(scratch, pending->origin_tag);
+	}
+	response_encode_head(scratch, pending->xid, error, revision, stale_ms);
+	if (result.size > 0)
+		pack_raw(scratch, result);
+	else
+		pack_nil(scratch);
+	frame_end(scratch, begin);
+	CHECK(!scratch->failed);
+	connection_write(pending->connection, buffer_slice(scratch));
+}
+
+static bool
+is_answered_by_member(const struct pending *pending)
+{
+	return pending->op == OP_SESSION_OPEN || pending->op == OP_SESSION_ATTACH ||
+	       pending->op == OP_SESSION_CLOSE;
+}
+
+/* Answer, or prepare the answer for the member, and hand the request back with the next report. */
+static void
+finish(struct executor *executor, struct pending *pending, int error, uint64_t revision,
+       uint64_t stale_ms, struct slice result, uint64_t bound_session)
+{
+	if (is_answered_by_member(pending)) {
+		response_encode_head(&pending->response, pending->xid, error, revision, stale_ms);
+		if (result.size > 0)
+			pack_raw(&pending->response, result);
+		else
+			pack_nil(&pending->response);
+		pending->error = error;
+		pending->bound_session = bound_session;
+	} else {
+		pending_answer(pending, error, revision, stale_ms, result, &executor->scratch);
+		flusher_touch(&executor->flusher, pending->connection);
+	}
+	pending->next = executor->done;
+	executor->done = pending;
+}
+
+/* ---- applying ---- */
+
+static void
+note_session(struct executor *executor, uint64_t session, uint64_t timeout_ms)
+{
+	if (executor->session_count == executor->session_capacity) {
+		executor->session_capacity = executor->session_capacity ? executor->session_capacity * 2 : 16;
+		executor->session_events =
+		    check_realloc(executor->session_events,
+		                  executor->session_capacity * sizeof *executor->session_events);
+	}
+	executor->session_events[executor->session_count++] =
+	    (struct session_event){session, timeout_ms};
+}
+
+static int
+apply_entry(struct executor *executor, uint64_t slot, const struct entry *entry,
+            struct applied *applied)
+{
+	struct slice bytes = {entry->bytes, entry->size};
+	struct ballot ballot;
+	struct cursor cursor;
+
+	switch (entry->kind) {
+	case ENTRY_COMMAND:
+		return namespace_apply(executor->namespace, slot, bytes, applied, &executor->result);
+	case ENTRY_LEADER_START:
+		cursor_init(&cursor, bytes);
+		ballot_decode(&cursor, &ballot);
+		if (cursor_finish(&cursor) == SYNOD_OK)
+			return namespace_apply_start(
+			    executor->namespace, slot,
+			    (struct command_ballot){ballot.epoch, ballot.round, ballot.member});
+		return namespace_skip(executor->namespace, slot);
+	default: return namespace_skip(executor->namespace, slot);
+	}
+}
+
+static void
+apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
+{
+	struct applied applied = {0};
+	int error;
+
+	buffer_clear(&executor->result);
+	error = apply_entry(executor, slot, row->entry, &applied);
+	entry_release(row->entry);
+	if (error) {
+		stop_process(executor, error, "cannot apply to the namespace");
+		return;
+	}
+	if (applied.session_opened)
+		note_session(executor, applied.session_opened, applied.timeout_ms);
+	if (applied.session_ended)
+		note_session(executor, applied.session_ended, 0);
+	if (slot % CHECKPOINT_SLOTS == 0) {
+		executor->checkpoint_slot = slot;
+		executor->checkpoint = namespace_hash(executor->namespace);
+	}
+	if (row->pending)
+		finish(executor, row->pending, applied.error, applied.revision, 0,
+		       buffer_slice(&executor->result), applied.session_opened);
+}
+
+static void
+apply(struct executor *executor, struct apply_item *item)
+{
+	for (uint32_t i = 0; i < item->count; i++) {
+		if (executor->has_failed)
+			break;
+		apply_row(executor, item->first + i, &item->rows[i]);
+	}
+	free(item);
+	flusher_flush(&executor->flusher);
+}
+
+/* ---- reading ---- */
+
+static int
+read_one(struct executor *executor, struct pending *pending, int *error, uint64_t *revision)
+{
+	struct namespace *namespace = executor->namespace;
+	struct slice body = {pending->body, pending->body_size};
+
+	*error = SYNOD_OK;
+	*revision = namespace_revision(namespace);
+	switch (pending->op) {
+	case OP_STATUS:
+		status_encode(&executor->result, (const struct status_half *)pending->body, namespace,
+		              database_bytes(executor->database));
+		return SYNOD_OK;
+	case OP_MEMBERS:
+		members_encode(&executor->result, (const struct status_half *)pending->body, namespace);
+		return SYNOD_OK;
+	case OP_SESSION_ATTACH:
+		return namespace_attach(namespace, pending->session, body, error, &executor->result);
+	default:
+		return namespace_read(namespace, pending->op, body, error, revision, &executor->result);
+	}
+}
+
+static void
+serve(struct executor *executor, struct pending *pending)
+{
+	uint64_t revision = 0;
+	int error = SYNOD_OK, failure;
+
+	buffer_clear(&executor->result);
+	failure = read_one(executor, pending, &error, &revision);
+	if (failure) {
+		stop_process(executor, failure, "cannot read the namespace");
+		error = SYNOD_IO;
+		buffer_clear(&executor->result);
+	}
+	finish(executor, pending, error, revision, pending->stale_ms, buffer_slice(&executor->result),
+	       error == SYNOD_OK ? pending->session : 0);
+}
+
+/* Serve every read whose slot has been applied; give up those that wait too long. */
+static void
+serve_waiting(struct executor *executor)
+{
+	uint64_t applied = namespace_applied(executor->namespace);
+	struct pending **link = &executor->waiting;
+
+	while (*link) {
+		struct pending *pending = *link;
+
+		if (pending->index > applied) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		serve(executor, pending);
+	}
+}
+
+static void
+give_up_waiting(struct executor *executor, uint64_t now_ms)
+{
+	struct pending **link = &executor->waiting;
+
+	while (*link) {
+		struct pending *pending = *link;
+
+		if (now_ms - pending->started_ms < READ_WAIT_MAX_MS) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		finish(executor, pending, SYNOD_RETRY, namespace_revision(executor->namespace), 0,
+		       (struct slice){0}, 0);
+	}
+}
+
+/* ---- committing and reporting ---- */
+
+static void
+commit(struct executor *executor)
+{
+	int error = namespace_write_back(executor->namespace);
+
+	if (!error)
+		error = database_commit(executor->database);
+	if (error) {
+		stop_process(executor, error, "cannot commit the database");
+		return;
+	}
+	namespace_committed(executor->namespace);
+	executor->committed_ms = clock_now_ms(executor->options.clock);
+}
+
+static void
+report(struct executor *executor)
+{
+	uint64_t applied = namespace_applied(executor->namespace);
+	size_t events_size = executor->session_count * sizeof *executor->session_events;
+	struct progress_item *item;
+
+	if (applied == executor->reported && !executor->done)
+		return;
+	item = check_calloc(1, sizeof *item + events_size);
+	item->item.kind = EXECUTOR_ITEM_PROGRESS;
+	item->applied = applied;
+	item->uptime_ms = namespace_uptime_ms(executor->namespace);
+	item->done = executor->done;
+	item->checkpoint_slot = executor->checkpoint_slot;
+	item->checkpoint = executor->checkpoint;
+	item->session_count = executor->session_count;
+	if (events_size > 0)
+		memcpy(item->sessions, executor->session_events, events_size);
+	executor->done = NULL;
+	executor->session_count = 0;
+	executor->reported = applied;
+	actor_post(executor->options.member, &item->item);
+}
+
+/* ---- surveys ---- */
+
+static void
+survey_session(void *context, uint64_t session, uint64_t generation, uint64_t timeout_ms)
+{
+	struct survey_item *survey = context;
+
+	if (survey->session_count == survey->session_capacity) {
+		survey->session_capacity = survey->session_capacity ? survey->session_capacity * 2 : 64;
+		survey->sessions = check_realloc(survey->sessions,
+		                                 survey->session_capacity * sizeof *survey->sessions);
+	}
+	survey->sessions[survey->session_count++] =
+	    (struct survey_session){session, generation, timeout_ms};
+}
+
+static void
+copy_text(char *to, size_t size, struct slice from)
+{
+	size_t length = from.size < size ? from.size : size - 1;
+
+	if (length > 0)
+		memcpy(to, from.bytes, length);
+	to[length] = '\0';
+}
+
+static void
+survey_member(void *context, const struct command *recorded)
+{
+	struct survey_item *survey = context;
+	struct survey_member *member;
+
+	if (survey->member_count == MEMBERS_MAX)
+		return;
+	member = &survey->members[survey->member_count++];
+	member->id = recorded->member;
+	copy_text(member->name, sizeof member->name, recorded->name);
+	copy_text(member->peer_address, sizeof member->peer_address, recorded->peer_address);
+	copy_text(member->client_address, sizeof member->client_address, recorded->client_address);
+	member->has_disk_id = recorded->disk_id.size == DISK_ID_SIZE;
+	if (member->has_disk_id)
+		memcpy(member->disk_id, recorded->disk_id.bytes, DISK_ID_SIZE);
+}
+
+static void
+survey(struct executor *executor, struct survey_item *item)
+{
+	int error = namespace_each_session(executor->namespace, survey_session, item);
+
+	if (!error)
+		error = namespace_each_member(executor->namespace, survey_member, item);
+	if (error)
+		stop_process(executor, error, "cannot read the namespace");
+	item->uptime_ms = namespace_uptime_ms(executor->namespace);
+	item->item.kind = EXECUTOR_ITEM_SURVEY;
+	report(executor);
+	actor_post(executor->options.member, &item->item);
+}
+
+/* ---- items ---- */
+
+static void
+take_read(struct executor *executor, struct pending *pending)
+{
+	if (pending->index > namespace_applied(executor->namespace)) {
+		pending->next = executor->waiting;
+		executor->waiting = pending;
+		return;
+	}
+	serve(executor, pending);
+}
+
+static void
+on_item(void *owner, struct actor_item *item)
+{
+	struct executor *executor = owner;
+
+	switch (item->kind) {
+	case ITEM_APPLY:
+		apply(executor, (struct apply_item *)item);
+		if (executor->waiting)
+			serve_waiting(executor);
+		if (namespace_wants_commit(executor->namespace))
+			commit(executor);
+		report(executor);
+		return;
+	case ITEM_READ: take_read(executor, (struct pending *)item); return;
+	case ITEM_SURVEY: survey(executor, (struct survey_item *)item); return;
+	case ITEM_TICK: executor->is_ticking = false; return;
+	default: CHECK(!"an item that the executor knows");
+	}
+}
+
+static void
+on_idle(void *owner)
+{
+	struct executor *executor = owner;
+	uint64_t now_ms = clock_now_ms(executor->options.clock);
+
+	if (executor->has_failed)
+		return;
+	if (executor->waiting)
+		give_up_waiting(executor, now_ms);
+	flusher_flush(&executor->flusher);
+	report(executor);
+	if (namespace_is_dirty(executor->namespace) &&
+	    now_ms >= executor->committed_ms + executor->options.commit_interval_ms)
+		commit(executor);
+}
+
+/* ---- from outside ---- */
+
+struct executor *
+executor_new(const struct executor_options *options)
+{
+	static const struct actor_handler handler = {on_item, on_idle};
+	struct executor *executor = check_calloc(1, sizeof *executor);
+
+	executor->options = *options;
+	if (executor->options.commit_interval_ms == 0)
+		executor->options.commit_interval_ms = COMMIT_INTERVAL_MS;
+	executor->namespace = options->namespace;
+	executor->database = options->database;
+	executor->reported = namespace_applied(options->namespace);
+	executor->actor = actor_new("executor", options->mode, &handler, executor);
+	CHECK(executor->actor);
+	return executor;
+}
+
+struct apply_item *
+apply_item_new(uint64_t first, uint32_t capacity)
+{
+	struct apply_item *item = check_malloc(sizeof *item + capacity * sizeof item->rows[0]);
+
+	item->item.kind = ITEM_APPLY;
+	item->first = first;
+	item->count = 0;
+	item->capacity = capacity;
+	return item;
+}
+
+void
+executor_apply(struct executor *executor, struct apply_item *item)
+{
+	actor_post(executor->actor, &item->item);
+}
+
+void
+executor_read(struct executor *executor, struct pending *pending)
+{
+	pending->item.kind = ITEM_READ;
+	actor_post(executor->actor, &pending->item);
+}
+
+void
+executor_survey(struct executor *executor, uint64_t slot)
+{
+	struct survey_item *item = check_calloc(1, sizeof *item);
+
+	item->item.kind = ITEM_SURVEY;
+	item->asked_at = slot;
+	actor_post(executor->actor, &item->item);
+}
+
+void
+executor_tick(struct executor *executor)
+{
+	if (atomic_exchange(&executor->is_ticking, true))
+		return;
+	executor->tick_item.kind = ITEM_TICK;
+	actor_post(executor->actor, &executor->tick_item);
+}
+
+bool
+executor_run(struct executor *executor)
+{
+	return actor_run(executor->actor);
+}
+
+void
+executor_stop(struct executor *executor)
+{
+	actor_stop(executor->actor);
+	give_up_waiting(executor, UINT64_MAX);
+	flusher_flush(&executor->flusher);
+	report(executor);
+	if (!executor->has_failed && namespace_is_dirty(executor->namespace))
+		commit(executor);
+}
+
+void
+executor_free(struct executor *executor)
+{
+	if (!executor)
+		return;
+	actor_free(executor->actor);
+	flusher_flush(&executor->flusher);
+	namespace_close(executor->namespace);
+	database_close(executor->database);
+	free(executor->session_events);
+	buffer_fini(&executor->result);
+	buffer_fini(&executor->scratch);
+	free(executor);
+}
+
+void
+progress_free(struct progress_item *item)
+{
+	free(item);
+}
+
+void
+survey_free(struct survey_item *item)
+{
+	free(item->sessions);
+	free(item);
+}

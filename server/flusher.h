@@ -1,0 +1,22 @@
+/*
+ * Connections that were written to and are still to be flushed, so that all
+ * answers of one run of work leave in one send per connection.
+ */
+#ifndef SERVER_FLUSHER_H
+#define SERVER_FLUSHER_H
+
+#include "shared/connection.h"
+
+/* More than this are flushed at once. */
+#define FLUSHER_MAX 64
+
+struct flusher {
+	struct connection *connections[FLUSHER_MAX]; /* one reference each */
+	unsigned count;
+};
+
+/* CONNECTION has been written to. */
+void flusher_touch(struct flusher *flusher, struct connection *connection);
+void flusher_flush(struct flusher *flusher);
+
+#endif

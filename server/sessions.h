@@ -1,0 +1,46 @@
+/*
+ * The leader's table of session deadlines.
+ *
+ * In memory only: keepalives are never logged.  A new leader gives every session
+ * a full timeout from the moment it serves, so nobody loses a session because
+ * leaders changed.  A session whose deadline passes is proposed for expiry; the
+ * namespace ignores the proposal unless its generation and ballot are current
+ * (DESIGN 7).
+ */
+#ifndef SERVER_SESSIONS_H
+#define SERVER_SESSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sessions;
+
+struct sessions *sessions_new(void);
+void sessions_free(struct sessions *sessions);
+void sessions_clear(struct sessions *sessions);
+uint64_t sessions_count(const struct sessions *sessions);
+
+/* A session exists, with a full timeout from NOW_MS.  Replaces what was known of it. */
+void sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation,
+                  uint64_t timeout_ms, uint64_t now_ms);
+void sessions_remove(struct sessions *sessions, uint64_t session);
+
+/* Its client was heard.  False if there is no such session, or its expiry is already proposed:
+ * then the client must not be told that it lives. */
+bool sessions_renew(struct sessions *sessions, uint64_t session, uint64_t now_ms,
+                    uint64_t *timeout_ms);
+
+/*
+ * Call EACH for every session whose deadline has passed and whose expiry is not
+ * yet proposed.  EACH returns true if it proposed it.  At most LIMIT; ascending
+ * by deadline is not promised.  Returns when to look again.
+ */
+uint64_t sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
+                         bool (*each)(void *context, uint64_t session, uint64_t generation),
+                         void *context);
+
+/* The proposals of this leadership are void: what was being expired may be proposed again. */
+void sessions_forget_proposals(struct sessions *sessions);
+
+#endif

@@ -1,0 +1,235 @@
+/* Opening the data directory: identity, journal, database, and whether they fit together. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/state.h"
+#include "shared/check.h"
+#include "shared/error.h"
+#include "shared/log.h"
+
+static void
+join(char *out, size_t size, const char *directory, const char *name)
+{
+	snprintf(out, size, "%s/%s", directory, name);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct member_identity *)a)->name,
+	              ((const struct member_identity *)b)->name);
+}
+
+/*
+ * Format: ids are given in the order of the names, so that every member of a
+ * first configuration numbers them alike; the disk id is random and new.
+ */
+static int
+format(struct member *member, struct opened *opened, char *why)
+{
+	const struct member_options *options = &member->options;
+	struct identity *identity = &member->identity;
+
+	if (options->peer_count == 0 || options->peer_count > PAXOS_VOTERS_MAX) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s is new, so the first members must be named: use --peers",
+		         options->data);
+		return SYNOD_BAD_CONFIG;
+	}
+	memset(identity, 0, sizeof *identity);
+	identity->epoch = 1;
+	identity->member_count = options->peer_count;
+	memcpy(identity->members, options->peers, options->peer_count * sizeof *options->peers);
+	qsort(identity->members, identity->member_count, sizeof identity->members[0], compare_names);
+	options->clock->ops->random(options->clock, identity->disk_id, sizeof identity->disk_id);
+	for (unsigned i = 0; i < identity->member_count; i++) {
+		struct member_identity *row = &identity->members[i];
+
+		row->id = i + 1;
+		row->has_disk_id = false;
+		if (strcmp(row->name, member->name) == 0) {
+			identity->self = row->id;
+			row->has_disk_id = true;
+			memcpy(row->disk_id, identity->disk_id, sizeof row->disk_id);
+		}
+	}
+	if (identity->self == 0) {
+		snprintf(why, MEMBER_WHY_SIZE, "--name %s is not among --peers", member->name);
+		return SYNOD_BAD_CONFIG;
+	}
+	identity_cluster_id(identity->members, identity->member_count, identity->cluster_id);
+	log_info("formatting a new data directory: %s", options->data);
+	return identity_create(options->disk, options->data, identity, &opened->identity_store, why);
+}
+
+static int
+open_identity(struct member *member, struct opened *opened, char *why)
+{
+	const struct member_options *options = &member->options;
+	const struct member_identity *self;
+	int error = identity_open(options->disk, options->data, &member->identity,
+	                          &opened->identity_store, why);
+
+	if (error == SYNOD_NOT_FOUND)
+		return format(member, opened, why);
+	if (error)
+		return error;
+	self = member_find(member, member->identity.self);
+	if (!self) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s: the promise file names no member of its own",
+		         options->data);
+		return SYNOD_CORRUPT;
+	}
+	if (strcmp(self->name, member->name) != 0) {
+		snprintf(why, MEMBER_WHY_SIZE,
+		         "%s belongs to the member \"%s\", not to \"%s\": give that --name, or another "
+		         "--data",
+		         options->data, self->name, member->name);
+		return SYNOD_WRONG_MEMBER;
+	}
+	return SYNOD_OK;
+}
+
+static int
+open_database(struct member *member, struct opened *opened, char *why)
+{
+	char path[4096];
+	int error;
+
+	join(path, sizeof path, member->options.data, "namespace.db");
+	error = database_open(path, member->options.vfs, &opened->database, why);
+	if (error)
+		return error;
+	return namespace_open(&opened->namespace, database_handle(opened->database),
+	                      &member->options.namespace, why);
+}
+
+static int
+open_journal(struct member *member, struct opened *opened, char *why)
+{
+	char path[4096];
+	struct journal_options options = {
+	    .disk = member->options.disk,
+	    .directory = path,
+	    .segment_bytes = member->options.segment_bytes,
+	    .space_reserve = member->options.space_reserve,
+	};
+	uint64_t applied = namespace_applied(opened->namespace);
+	int error;
+
+	join(path, sizeof path, member->options.data, "journal");
+	error = journal_open(&options, &member->identity, applied, &opened->journal,
+	                     &opened->recovered, why);
+	if (error)
+		return error;
+	if (opened->recovered.torn_bytes > 0)
+		log_warning("cut an unfinished batch off the journal: it was never acknowledged bytes=%lu",
+		            (unsigned long)opened->recovered.torn_bytes);
+	if (opened->recovered.damaged_first > 0)
+		log_error("the journal is damaged where the database already holds its effects: slots "
+		          "%lu to %lu cannot be sent to other members from here",
+		          (unsigned long)opened->recovered.damaged_first,
+		          (unsigned long)opened->recovered.damaged_last);
+	return SYNOD_OK;
+}
+
+/* What must hold between the three durable parts; otherwise one of them was lost or exchanged. */
+static int
+check_together(struct member *member, struct opened *opened, char *why)
+{
+	const struct journal_recovered *recovered = &opened->recovered;
+
+	if (ballot_compare(recovered->accepted, member->identity.promised) > 0) {
+		snprintf(why, MEMBER_WHY_SIZE,
+		         "%s: the promise files are older than the journal: a promise was lost, so this "
+		         "member must not vote; see synodd(8), DAMAGE",
+		         member->options.data);
+		return SYNOD_CORRUPT;
+	}
+	if (recovered->length < namespace_applied(opened->namespace)) {
+		snprintf(why, MEMBER_WHY_SIZE,
+		         "%s: the database has applied slot %lu, but the journal ends at %lu: accepted "
+		         "values were lost, so this member must not vote; see synodd(8), DAMAGE",
+		         member->options.data, (unsigned long)namespace_applied(opened->namespace),
+		         (unsigned long)recovered->length);
+		return SYNOD_CORRUPT;
+	}
+	return SYNOD_OK;
+}
+
+/* Make PATH and what is missing above it. */
+static int
+make_directories(struct disk *disk, const char *path)
+{
+	char prefix[4096];
+	size_t size = strlen(path);
+
+	if (size >= sizeof prefix)
+		return SYNOD_BAD_ARGUMENT;
+	for (size_t i = 1; i < size; i++) {
+		int error;
+
+		if (path[i] != '/')
+			continue;
+		memcpy(prefix, path, i);
+		prefix[i] = '\0';
+		error = disk->ops->make_directory(disk, prefix);
+		if (error)
+			return error;
+	}
+	return disk->ops->make_directory(disk, path);
+}
+
+int
+startup_open(struct member *member, struct opened *opened, char *why)
+{
+	const struct member_options *options = &member->options;
+	struct disk *disk = options->disk;
+	char path[4096];
+	int error;
+
+	error = make_directories(disk, options->data);
+	if (error) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot make the data directory (%s)", options->data,
+		         disk_real_why());
+		return error;
+	}
+	join(path, sizeof path, options->data, "lock");
+	error = disk->ops->lock(disk, path, &member->lock);
+	if (error) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s: %s%s%s%s", options->data,
+		         error == SYNOD_LOCKED ? "another synodd uses this data directory"
+		                               : "cannot be written",
+		         error == SYNOD_LOCKED ? "" : " (", error == SYNOD_LOCKED ? "" : disk_real_why(),
+		         error == SYNOD_LOCKED ? "" : ")");
+		return error;
+	}
+	error = open_identity(member, opened, why);
+	if (!error)
+		error = open_database(member, opened, why);
+	if (!error)
+		error = open_journal(member, opened, why);
+	if (!error)
+		error = check_together(member, opened, why);
+	if (!error)
+		error = space_open(disk, options->data, options->space_reserve, &opened->space, why);
+	return error;
+}
+
+void
+startup_undo(struct member *member, struct opened *opened)
+{
+	(void)member;
+	if (opened->journal)
+		journal_recovered_fini(&opened->recovered);
+	if (opened->space)
+		space_close(opened->space);
+	if (opened->namespace)
+		namespace_close(opened->namespace);
+	if (opened->database)
+		database_close(opened->database);
+	if (opened->journal)
+		journal_close(opened->journal);
+	if (opened->identity_store)
+		identity_close(opened->identity_store);
+}
