@@ -38,9 +38,16 @@ static struct {
 	char name[64];
 	char last_text[TEXT_SIZE_MAX];
 	enum log_level last_level;
-	uint64_t last_us; /* when last_text was written */
+	uint64_t last_us; /* when last_text was written; 0: there is none */
 	unsigned repeated;
+	struct clock *clock; /* NULL: the machine's own */
 } destination = {.fd = -1};
+
+static struct clock *
+the_clock(void)
+{
+	return destination.clock != NULL ? destination.clock : clock_real();
+}
 
 static void
 write_whole(const char *line, size_t size)
@@ -62,7 +69,7 @@ write_whole(const char *line, size_t size)
 static void
 write_line(enum log_level level, const char *text)
 {
-	uint64_t wall_ms = clock_wall_ms(clock_real());
+	uint64_t wall_ms = clock_wall_ms(the_clock());
 	time_t seconds = (time_t)(wall_ms / 1000);
 	char line[LINE_SIZE_MAX];
 	struct tm utc;
@@ -112,7 +119,7 @@ is_repeated(enum log_level level, const char *text, uint64_t now_us)
 static void
 submit(enum log_level level, const char *text)
 {
-	uint64_t now_us = clock_now_us(clock_real());
+	uint64_t now_us = clock_now_us(the_clock());
 
 	if (is_repeated(level, text, now_us)) {
 		destination.repeated++;
@@ -184,6 +191,15 @@ log_open(const char *file, const char *name, enum log_level level)
 	pthread_mutex_unlock(&mutex);
 	log_threshold = level;
 	return SYNOD_OK;
+}
+
+void
+log_use_clock(struct clock *clock)
+{
+	pthread_mutex_lock(&mutex);
+	destination.clock = clock;
+	destination.last_us = 0;
+	pthread_mutex_unlock(&mutex);
 }
 
 int

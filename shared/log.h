@@ -21,6 +21,10 @@ enum log_level {
  * error code; on failure the old destination stays. */
 int log_open(const char *file, const char *name, enum log_level level);
 
+/* Read the time from CLOCK instead of the machine's own: for the simulator, and tests. */
+struct clock;
+void log_use_clock(struct clock *clock);
+
 /* Open the file again, after a rotation (SIGHUP). */
 int log_reopen(void);
 
