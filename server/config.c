@@ -27,7 +27,9 @@ config_init(struct config *config)
 	config->heartbeat_ms = 50;
 	config->election_timeout_min_ms = 250;
 	config->election_timeout_max_ms = 500;
+	config->link_silence_ms = 1000;
 	config->connections_max = 10000;
+	config->connection_idle_ms = 300000;
 	config->segment_bytes = 64u << 20;
 	config->space_reserve_bytes = 64u << 20;
 	config->cache_nodes = 65536;
@@ -261,11 +263,16 @@ check_addresses(struct config *config, char *why)
 			 config->clients);
 		return SYNOD_BAD_CONFIG;
 	}
-	if (value_host_is_any(config->clients))
+	if (config->advertise[0] && value_port_is_free(config->advertise)) {
+		snprintf(why, CONFIG_WHY_SIZE,
+			 "advertise: \"%s\": clients need a port from 1 to 65535",
+			 config->advertise);
+		return SYNOD_BAD_CONFIG;
+	}
+	if (value_host_is_any(config->clients) && !config->advertise[0])
 		warn(config,
-		     "clients listens on every address (%s), which cannot be told to clients of "
-		     "other "
-		     "members: use the address that they reach",
+		     "clients listens on every address (%s), which cannot be told to others: set "
+		     "advertise to the address that clients reach",
 		     config->clients);
 	return SYNOD_OK;
 }

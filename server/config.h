@@ -41,15 +41,18 @@ struct config {
 	unsigned member_count;
 	member_id self;
 	char clients[MEMBER_ADDRESS_MAX + 1];
-	char listen[MEMBER_ADDRESS_MAX + 1]; /* empty: this member's address in the configuration
-						in force, which peers is only the first of */
-	char log_file[CONFIG_PATH_MAX + 1];  /* empty: standard error */
+	char advertise[MEMBER_ADDRESS_MAX + 1]; /* empty: the address that `clients` really got */
+	char listen[MEMBER_ADDRESS_MAX + 1];	/* empty: this member's address in the configuration
+						   in force, which peers is only the first of */
+	char log_file[CONFIG_PATH_MAX + 1];	/* empty: standard error */
 	enum log_level log_level;
 
 	uint64_t heartbeat_ms;
 	uint64_t election_timeout_min_ms;
 	uint64_t election_timeout_max_ms;
+	uint64_t link_silence_ms;
 	uint64_t connections_max;
+	uint64_t connection_idle_ms;
 	uint64_t segment_bytes;
 	uint64_t space_reserve_bytes;
 	uint64_t cache_nodes;

@@ -284,7 +284,11 @@ warns_when_clients_cannot_be_told_the_address(void **state)
 	(void)state;
 	assert_int_equal(parse("--clients", "0.0.0.0:7400"), SYNOD_OK);
 	assert_int_equal(config.warning_count, 1);
-	assert_non_null(strstr(config.warnings[0], "every address"));
+	assert_non_null(strstr(config.warnings[0], "advertise"));
+	assert_int_equal(parse("--clients", "[::]:7400", "--advertise", "10.0.0.1:7400"), SYNOD_OK);
+	assert_int_equal(config.warning_count, 0);
+	assert_int_equal(parse("--advertise", "10.0.0.1:0"), SYNOD_BAD_CONFIG);
+	assert_says("advertise");
 }
 
 /* ---- the file ---- */
@@ -298,13 +302,16 @@ reads_every_setting_from_a_file(void **state)
 					 "data = /var/lib/b\n"
 					 "peers = \"" THREE "\"\n"
 					 "clients = 127.0.0.1:9 // another comment\n"
+					 "advertise = \"h:9\"\n"
 					 "listen = 127.0.0.1:2\n"
 					 "log_file = '/var/log/b'\n"
 					 "log_level = warning\n"
 					 "heartbeat_ms = 10\n"
 					 "election_timeout_min_ms = 100\n"
 					 "election_timeout_max_ms = 200\n"
+					 "link_silence_ms = 300\n"
 					 "connections_max = 7\n"
+					 "connection_idle_ms = 10000\n"
 					 "segment_bytes = 1M\n"
 					 "space_reserve_bytes = 0\n"
 					 "cache_nodes = 2000\n"
@@ -317,13 +324,16 @@ reads_every_setting_from_a_file(void **state)
 	assert_int_equal(config.self, 2);
 	assert_string_equal(config.data, "/var/lib/b");
 	assert_string_equal(config.clients, "127.0.0.1:9");
+	assert_string_equal(config.advertise, "h:9");
 	assert_string_equal(config.listen, "127.0.0.1:2");
 	assert_string_equal(config.log_file, "/var/log/b");
 	assert_int_equal(config.log_level, LOG_LEVEL_WARNING);
 	assert_int_equal(config.heartbeat_ms, 10);
 	assert_int_equal(config.election_timeout_min_ms, 100);
 	assert_int_equal(config.election_timeout_max_ms, 200);
+	assert_int_equal(config.link_silence_ms, 300);
 	assert_int_equal(config.connections_max, 7);
+	assert_int_equal(config.connection_idle_ms, 10000);
 	assert_int_equal(config.segment_bytes, 1 << 20);
 	assert_int_equal(config.space_reserve_bytes, 0);
 	assert_int_equal(config.cache_nodes, 2000);
