@@ -1,0 +1,442 @@
+/* The transport over nng: its table, listeners, timers, and the graveyard. */
+#include "shared/transport_nng.h"
+
+#include <nng/supplemental/util/platform.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/address.h"
+#include "shared/check.h"
+#include "shared/error.h"
+
+#define ACCEPT_PAUSE_MS 50
+
+/* ---- errors ---- */
+
+int
+error_of_nng(int result)
+{
+	switch (result) {
+	case 0: return SYNOD_OK;
+	case NNG_ECLOSED:
+	case NNG_ECONNSHUT: return SYNOD_CLOSED;
+	case NNG_ETIMEDOUT: return SYNOD_TIMEOUT;
+	case NNG_ENOMEM: return SYNOD_NO_MEMORY;
+	case NNG_EADDRINUSE: return SYNOD_IN_USE;
+	case NNG_EADDRINVAL: return SYNOD_BAD_ARGUMENT;
+	default: return SYNOD_IO;
+	}
+}
+
+/* ---- the graveyard ---- */
+
+struct grave *
+grave_new(struct tcp_transport *transport)
+{
+	struct grave *grave = calloc(1, sizeof *grave);
+
+	if (grave == NULL)
+		return NULL;
+	pthread_mutex_lock(&transport->mutex);
+	transport->living_count++;
+	pthread_mutex_unlock(&transport->mutex);
+	return grave;
+}
+
+void
+grave_bury(struct tcp_transport *transport, struct grave *grave)
+{
+	pthread_mutex_lock(&transport->mutex);
+	grave->next = transport->graves;
+	transport->graves = grave;
+	pthread_cond_signal(&transport->changed);
+	pthread_mutex_unlock(&transport->mutex);
+}
+
+static void
+free_grave(struct grave *grave)
+{
+	if (grave->dialer != NULL)
+		nng_stream_dialer_free(grave->dialer);
+	if (grave->listener != NULL)
+		nng_stream_listener_free(grave->listener);
+	free(grave);
+}
+
+static void *
+graveyard_main(void *argument)
+{
+	struct tcp_transport *transport = argument;
+
+	pthread_mutex_lock(&transport->mutex);
+	while (!transport->is_stopping || transport->living_count > 0) {
+		struct grave *grave = transport->graves;
+
+		if (grave == NULL) {
+			pthread_cond_wait(&transport->changed, &transport->mutex);
+			continue;
+		}
+		transport->graves = grave->next;
+		pthread_mutex_unlock(&transport->mutex);
+		free_grave(grave);
+		pthread_mutex_lock(&transport->mutex);
+		transport->living_count--;
+	}
+	pthread_mutex_unlock(&transport->mutex);
+	return NULL;
+}
+
+/* ---- listeners ---- */
+
+struct tcp_listener {
+	struct listener base;
+	struct tcp_transport *transport;
+	const struct listener_handler *handler;
+	void *context;
+	pthread_mutex_t mutex;
+	nng_stream_listener *socket;
+	nng_aio *aio; /* accepts, or pauses */
+	struct grave *grave;
+	unsigned call_count; /* on_accept that have not returned */
+	bool is_pausing;
+	bool is_closing;
+	bool is_aio_done; /* closing, and its last callback has been */
+	char address[ADDRESS_HOST_MAX + ADDRESS_PORT_MAX + 4];
+};
+
+static void
+listener_free(struct tcp_listener *listener)
+{
+	if (listener == NULL)
+		return;
+	if (listener->aio != NULL)
+		nng_aio_reap(listener->aio);
+	if (listener->grave != NULL) {
+		listener->grave->listener = listener->socket;
+		grave_bury(listener->transport, listener->grave);
+	}
+	pthread_mutex_destroy(&listener->mutex);
+	free(listener);
+}
+
+/* Unlock; tell the end if this was it.  LISTENER may be gone afterwards. */
+static void
+listener_settle(struct tcp_listener *listener)
+{
+	bool is_end = listener->is_aio_done && listener->call_count == 0;
+
+	pthread_mutex_unlock(&listener->mutex);
+	if (!is_end)
+		return;
+	listener->handler->on_close(listener->context);
+	listener_free(listener);
+}
+
+/* Locked.  The next operation of the listener's aio. */
+static void
+listener_go_on(struct tcp_listener *listener, int result)
+{
+	listener->is_pausing = result != 0 && result != NNG_ECONNABORTED;
+	if (listener->is_pausing)
+		nng_sleep_aio(ACCEPT_PAUSE_MS, listener->aio);
+	else
+		nng_stream_listener_accept(listener->socket, listener->aio);
+}
+
+static void
+listener_on_aio(void *argument)
+{
+	struct tcp_listener *listener = argument;
+	nng_stream *pipe = NULL;
+	struct stream *stream = NULL;
+	int result;
+
+	pthread_mutex_lock(&listener->mutex);
+	result = nng_aio_result(listener->aio);
+	if (listener->is_pausing)
+		result = 0;
+	else if (result == 0)
+		pipe = nng_aio_get_output(listener->aio, 0);
+	if (listener->is_closing)
+		listener->is_aio_done = true;
+	else
+		listener_go_on(listener, result);
+	if (pipe != NULL)
+		stream = stream_tcp_accepted(listener->transport, pipe);
+	if (stream != NULL && listener->is_closing) {
+		stream_release(stream);
+		stream = NULL;
+	}
+	if (stream != NULL) {
+		listener->call_count++;
+		pthread_mutex_unlock(&listener->mutex);
+		listener->handler->on_accept(listener->context, stream);
+		pthread_mutex_lock(&listener->mutex);
+		listener->call_count--;
+	}
+	listener_settle(listener);
+}
+
+/* The first usable address of TEXT as nng's URL. */
+static int
+listen_url(const char *text, struct address *address, char *url, size_t size)
+{
+	struct address_number number;
+	unsigned count;
+	int error = address_parse(text, address);
+
+	if (error == SYNOD_OK)
+		error = address_resolve(address, &number, 1, &count);
+	if (error == SYNOD_OK)
+		snprintf(url, size, "tcp://%s", number.text);
+	return error;
+}
+
+static int
+listener_open(struct tcp_listener *listener, const char *url)
+{
+	int result;
+
+	if (nng_stream_listener_alloc(&listener->socket, url) != 0)
+		return SYNOD_BAD_ARGUMENT;
+	nng_stream_listener_set_bool(listener->socket, NNG_OPT_TCP_NODELAY, true);
+	result = nng_stream_listener_listen(listener->socket);
+	if (result != 0)
+		return error_of_nng(result);
+	if (nng_aio_alloc(&listener->aio, listener_on_aio, listener) != 0)
+		return SYNOD_NO_MEMORY;
+	return SYNOD_OK;
+}
+
+static void
+listener_name(struct tcp_listener *listener, const struct address *address)
+{
+	int port = 0;
+
+	nng_stream_listener_get_int(listener->socket, NNG_OPT_TCP_BOUND_PORT, &port);
+	snprintf(listener->address, sizeof listener->address,
+		 strchr(address->host, ':') != NULL ? "[%s]:%d" : "%s:%d", address->host, port);
+}
+
+static int
+tcp_listen(struct transport *base, const char *text, const struct listener_handler *handler,
+	   void *context, struct listener **out)
+{
+	struct tcp_transport *transport = (struct tcp_transport *)base;
+	struct tcp_listener *listener;
+	struct address address;
+	char url[ADDRESS_NUMBER_MAX + 8];
+	int error = listen_url(text, &address, url, sizeof url);
+
+	if (error != SYNOD_OK)
+		return error;
+	listener = calloc(1, sizeof *listener);
+	if (listener == NULL)
+		return SYNOD_NO_MEMORY;
+	listener->base.ops = &transport_tcp_ops;
+	listener->transport = transport;
+	listener->handler = handler;
+	listener->context = context;
+	pthread_mutex_init(&listener->mutex, NULL);
+	listener->grave = grave_new(transport);
+	error = listener->grave != NULL ? listener_open(listener, url) : SYNOD_NO_MEMORY;
+	if (error != SYNOD_OK) {
+		listener_free(listener);
+		return error;
+	}
+	listener_name(listener, &address);
+	*out = &listener->base;
+	pthread_mutex_lock(&listener->mutex);
+	listener_go_on(listener, 0);
+	pthread_mutex_unlock(&listener->mutex);
+	return SYNOD_OK;
+}
+
+static const char *
+tcp_listener_address(struct listener *listener)
+{
+	return ((struct tcp_listener *)listener)->address;
+}
+
+/* Ends the accept or the pause, whichever goes on; its callback does the rest. */
+static void
+tcp_listener_close(struct listener *base)
+{
+	struct tcp_listener *listener = (struct tcp_listener *)base;
+
+	pthread_mutex_lock(&listener->mutex);
+	CHECK(!listener->is_closing);
+	listener->is_closing = true;
+	nng_stream_listener_close(listener->socket);
+	nng_aio_abort(listener->aio, NNG_ECLOSED);
+	pthread_mutex_unlock(&listener->mutex);
+}
+
+/* ---- timers ---- */
+
+/*
+ * A timer is an aio that sleeps.  Its callback runs on nng's threads, like all
+ * that keeps a strand busy: a timer thread of our own could be held by the
+ * strand to which it posts, and then no tick would come as long as the load
+ * lasts.
+ */
+struct tcp_timer {
+	struct timer base;
+	void (*fire)(void *context);
+	void *context;
+	pthread_mutex_t mutex;
+	nng_aio *aio;
+	nng_time due_ms;   /* while is_set */
+	nng_time wakes_ms; /* while is_asleep */
+	bool is_set;
+	bool is_asleep;
+	bool is_closing;
+};
+
+/* Locked. */
+static void
+timer_sleep(struct tcp_timer *timer, nng_time now_ms)
+{
+	timer->is_asleep = true;
+	timer->wakes_ms = timer->due_ms;
+	nng_sleep_aio(timer->due_ms > now_ms ? (nng_duration)(timer->due_ms - now_ms) : 0,
+		      timer->aio);
+}
+
+static void
+timer_on_aio(void *argument)
+{
+	struct tcp_timer *timer = argument;
+	nng_time now_ms = nng_clock();
+	bool is_due;
+
+	pthread_mutex_lock(&timer->mutex);
+	timer->is_asleep = false;
+	is_due = timer->is_set && !timer->is_closing && now_ms >= timer->due_ms;
+	if (is_due)
+		timer->is_set = false;
+	else if (timer->is_set && !timer->is_closing)
+		timer_sleep(timer, now_ms); /* it was moved */
+	pthread_mutex_unlock(&timer->mutex);
+	if (is_due)
+		timer->fire(timer->context);
+}
+
+static struct timer *
+tcp_timer_new(struct transport *transport, void (*fire)(void *context), void *context)
+{
+	struct tcp_timer *timer = calloc(1, sizeof *timer);
+
+	if (timer == NULL)
+		return NULL;
+	timer->base.ops = transport->ops;
+	timer->fire = fire;
+	timer->context = context;
+	if (nng_aio_alloc(&timer->aio, timer_on_aio, timer) != 0) {
+		free(timer);
+		return NULL;
+	}
+	pthread_mutex_init(&timer->mutex, NULL);
+	return &timer->base;
+}
+
+static void
+tcp_timer_set(struct timer *base, unsigned delay_ms)
+{
+	struct tcp_timer *timer = (struct tcp_timer *)base;
+	nng_time now_ms = nng_clock();
+
+	pthread_mutex_lock(&timer->mutex);
+	timer->is_set = true;
+	timer->due_ms = now_ms + delay_ms;
+	if (timer->is_closing)
+		timer->is_set = false;
+	else if (!timer->is_asleep)
+		timer_sleep(timer, now_ms);
+	else if (timer->due_ms < timer->wakes_ms)
+		nng_aio_abort(timer->aio, NNG_ECANCELED);
+	pthread_mutex_unlock(&timer->mutex);
+}
+
+static void
+tcp_timer_free(struct timer *base)
+{
+	struct tcp_timer *timer = (struct tcp_timer *)base;
+
+	if (timer == NULL)
+		return;
+	pthread_mutex_lock(&timer->mutex);
+	timer->is_closing = true;
+	pthread_mutex_unlock(&timer->mutex);
+	nng_aio_stop(timer->aio);
+	nng_aio_free(timer->aio);
+	pthread_mutex_destroy(&timer->mutex);
+	free(timer);
+}
+
+/* ---- the transport ---- */
+
+static void
+tcp_transport_free(struct transport *base)
+{
+	struct tcp_transport *transport = (struct tcp_transport *)base;
+
+	if (transport == NULL)
+		return;
+	pthread_mutex_lock(&transport->mutex);
+	transport->is_stopping = true;
+	pthread_cond_signal(&transport->changed);
+	pthread_mutex_unlock(&transport->mutex);
+	pthread_join(transport->graveyard, NULL);
+	pthread_cond_destroy(&transport->changed);
+	pthread_mutex_destroy(&transport->mutex);
+	free(transport);
+}
+
+const struct transport_ops transport_tcp_ops = {
+	.listen = tcp_listen,
+	.listener_address = tcp_listener_address,
+	.listener_close = tcp_listener_close,
+	.dial = stream_tcp_dial,
+	.start = stream_tcp_start,
+	.receive = stream_tcp_receive,
+	.write = stream_tcp_write,
+	.flush = stream_tcp_flush,
+	.pending = stream_tcp_pending,
+	.close = stream_tcp_close,
+	.finish = stream_tcp_finish,
+	.retain = stream_tcp_retain,
+	.release = stream_tcp_release,
+	.peer_address = stream_tcp_peer_address,
+	.timer_new = tcp_timer_new,
+	.timer_set = tcp_timer_set,
+	.timer_free = tcp_timer_free,
+	.free = tcp_transport_free,
+};
+
+struct transport *
+transport_nng_new(void)
+{
+	struct tcp_transport *transport = calloc(1, sizeof *transport);
+	sigset_t all, before;
+	int error;
+
+	if (transport == NULL)
+		return NULL;
+	transport->base.ops = &transport_tcp_ops;
+	pthread_mutex_init(&transport->mutex, NULL);
+	pthread_cond_init(&transport->changed, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&transport->graveyard, NULL, graveyard_main, transport);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0) {
+		pthread_cond_destroy(&transport->changed);
+		pthread_mutex_destroy(&transport->mutex);
+		free(transport);
+		return NULL;
+	}
+	return &transport->base;
+}
