@@ -1,0 +1,387 @@
+/*
+ * What the files of the namespace share: the struct itself and the parts it is
+ * made of, in the order in which they build on each other.
+ *
+ * Two kinds of failure are kept apart.  An operation's own error is an answer:
+ * it goes into struct answer, and the function returns SYNOD_OK.  A code that is
+ * returned is a fault of SQLite or of the disk, and this member must stop.
+ */
+#ifndef SERVER_NAMESPACE_INTERNAL_H
+#define SERVER_NAMESPACE_INTERNAL_H
+
+#include "server/namespace/namespace.h"
+
+#define WHY_SIZE 256
+
+/* ---- state hash (hash.c) ---- */
+
+void hash_add(struct state_hash *sum, struct state_hash row);
+void hash_subtract(struct state_hash *sum, struct state_hash row);
+struct state_hash hash_of(struct slice bytes);
+
+/* Fields of one row laid end to end, little-endian, so that they hash alike everywhere. */
+struct row {
+	size_t size;
+	uint8_t bytes[2048];
+};
+
+void row_number(struct row *row, uint64_t number);
+void row_bytes(struct row *row, struct slice bytes); /* with its size before it */
+void row_hash(struct row *row, struct state_hash hash);
+struct state_hash hash_of_row(const struct row *row);
+
+/* ---- SQL (statement.c) ---- */
+
+enum statement {
+#define STATEMENT(name, sql) STATEMENT_##name,
+#include "server/namespace/statements.def"
+#undef STATEMENT
+	STATEMENT_COUNT
+};
+
+/* Bind, by position.  A failed bind can only be lack of memory, which stops the server. */
+void bind_u64(sqlite3_stmt *statement, int index, uint64_t number);
+void bind_text(sqlite3_stmt *statement, int index, struct slice text);	 /* borrowed until reset */
+void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes); /* borrowed until reset */
+uint64_t column_u64(sqlite3_stmt *statement, int index);
+struct slice column_text(sqlite3_stmt *statement, int index);  /* valid until the next step */
+struct slice column_bytes(sqlite3_stmt *statement, int index); /* the same; NULL gives absent */
+
+sqlite3_stmt *statement_of(struct namespace *namespace, enum statement statement);
+int statements_prepare(struct namespace *namespace);
+void statements_finalize(struct namespace *namespace);
+
+/* The next row: *HAS_ROW tells.  Without one, or with a fault, the statement is reset. */
+int statement_step(struct namespace *namespace, enum statement statement, bool *has_row);
+/* A statement that gives no rows, from bind to reset. */
+int statement_run(struct namespace *namespace, enum statement statement);
+void statement_reset(struct namespace *namespace, enum statement statement);
+
+/* Remember why, and translate SQLite's code. */
+int fault(struct namespace *namespace, const char *what, int sqlite_code);
+int fault_corrupt(struct namespace *namespace, const char *what);
+
+/* ---- nodes and their cache (cache.c, node.c) ---- */
+
+struct node {
+	struct node *next;	    /* in its bucket */
+	struct node *newer, *older; /* by last use */
+	uint64_t key;		    /* hash of the path */
+	struct state_hash hash;	    /* what it adds to the state hash; zero when absent */
+	struct state_hash data_hash;
+	struct node_stat stat;
+	uint8_t *data;
+	size_t data_capacity;
+	uint64_t recorded; /* the transaction that has its image from before */
+	bool exists;	   /* false: deleted, and kept until its row is deleted too */
+	bool has_row;
+	bool is_dirty;
+	uint16_t path_size;
+	char path[];
+};
+
+struct node_cache {
+	struct node **buckets;
+	size_t bucket_count; /* a power of two */
+	size_t count;
+	size_t count_max;
+	size_t bytes;
+	size_t bytes_max;
+	struct node *newest, *oldest;
+	struct node **dirty; /* in no order */
+	size_t dirty_count;
+	size_t dirty_capacity;
+};
+
+void cache_init(struct node_cache *cache, size_t count_max, size_t bytes_max);
+void cache_fini(struct node_cache *cache);
+struct node *cache_find(struct node_cache *cache, struct slice path); /* and mark as used */
+struct node *cache_add(struct node_cache *cache, struct slice path);  /* absent, clean */
+void cache_remove(struct node_cache *cache, struct node *node);	      /* not dirty: CHECKed */
+void cache_mark_dirty(struct node_cache *cache, struct node *node);
+void cache_set_data(struct node_cache *cache, struct node *node, struct slice data);
+void cache_discard(struct node_cache *cache); /* everything, dirty or not */
+bool cache_is_full(const struct node_cache *cache);
+
+struct slice node_path(const struct node *node);
+struct slice node_data(const struct node *node);
+
+/*
+ * Find the node at PATH, reading its row when it is not in the cache; NULL when
+ * there is none.  The pointer is good until nodes_trim() or nodes_write_back().
+ */
+int node_find(struct namespace *namespace, struct slice path, struct node **node);
+/* The same, with an absent entry where there is no node. */
+int node_find_entry(struct namespace *namespace, struct slice path, struct node **node);
+
+/* Changes to nodes, with everything that hangs on them: the parent's counters, the
+ * history, the state hash, the image for undoing.  PARENT is that of the node. */
+void node_create(struct namespace *namespace, struct node *parent, struct slice path,
+		 struct slice data, struct node **result);
+void node_write(struct namespace *namespace, struct node *node, struct slice data);
+void node_delete(struct namespace *namespace, struct node *parent, struct node *node);
+/* Around every change of a node's fields. */
+void node_begin_change(struct namespace *namespace, struct node *node);
+void node_end_change(struct namespace *namespace, struct node *node);
+
+/* From a row whose columns from FIRST on are those of NODE_COLUMNS; DATA is valid until the next
+ * step. */
+void node_of_row(sqlite3_stmt *statement, int first, struct node_stat *stat, struct slice *data);
+/* From a row that begins with parent and name: append the path. */
+void path_of_row(struct buffer *out, sqlite3_stmt *statement);
+struct state_hash node_hash_of(struct slice path, const struct node_stat *stat,
+			       struct state_hash data_hash);
+
+int nodes_write_back(struct namespace *namespace);
+/* Bring the cache back within its bounds.  No pointer to a node survives this. */
+int nodes_trim(struct namespace *namespace);
+/* Of the children of NODE, one went. */
+void node_lose_child(struct namespace *namespace, struct node *node);
+/* The root and /synod, in an empty database. */
+void nodes_plant(struct namespace *namespace);
+
+/* ---- sessions (session.c) and their kept answers (answers.c) ---- */
+
+struct session {
+	struct session *next;		/* in its bucket, by id */
+	struct session *next_by_secret; /* in its bucket, by secret */
+	uint64_t id;
+	uint64_t generation;
+	uint64_t timeout_ms;
+	uint64_t seq;	       /* of the last write applied */
+	uint64_t acknowledged; /* the answers up to this one are gone */
+	struct buffer answers; /* from answers_start on: one for each seq above `acknowledged` */
+	size_t answers_start;
+	struct state_hash answers_hash;
+	struct state_hash hash;
+	size_t dirty_index; /* among the dirty ones; SIZE_MAX: clean */
+	uint8_t secret_hash[32];
+};
+
+#define SECRET_HASH_SIZE 32
+
+struct session_table {
+	struct session **by_id;
+	struct session **by_secret;
+	size_t bucket_count; /* a power of two */
+	size_t count;
+	struct session **dirty;
+	size_t dirty_count;
+	size_t dirty_capacity;
+};
+
+/* The present row of SESSION_EACH; free session->answers. */
+int session_of_row(struct namespace *namespace, struct session *session);
+
+void sessions_init(struct session_table *sessions);
+void sessions_fini(struct session_table *sessions);
+int sessions_load(struct namespace *namespace);
+int sessions_write_back(struct namespace *namespace);
+struct session *session_find(struct namespace *namespace, uint64_t id);
+struct session *session_find_by_secret(struct namespace *namespace, struct slice secret_hash);
+struct session *session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
+			     struct slice secret_hash);
+int session_end(struct namespace *namespace, struct session *session);
+/* Around every change of a session's fields. */
+void session_begin_change(struct namespace *namespace, struct session *session);
+void session_end_change(struct namespace *namespace, struct session *session);
+struct state_hash session_hash_of(const struct session *session);
+
+struct kept_answer {
+	int error;
+	uint64_t revision;
+	struct slice result;
+};
+
+/* Is there no room for one more answer, once all up to ACKNOWLEDGED are dropped? */
+bool answers_are_full(const struct session *session, uint64_t acknowledged);
+void answers_drop(struct session *session, uint64_t acknowledged);
+void answers_append(struct session *session, const struct kept_answer *answer);
+/* The answer to SEQ, which is kept (CHECKed). */
+void answers_find(const struct session *session, uint64_t seq, struct kept_answer *answer);
+/* Take the blob of a row; SYNOD_CORRUPT unless it holds an answer for each seq not acknowledged. */
+int answers_load(struct session *session, struct slice blob);
+struct slice answers_blob(const struct session *session);
+
+/* ---- history (change.c) ---- */
+
+struct change_chunk {
+	uint64_t id;
+	uint64_t last_revision;
+	uint64_t count;
+	uint64_t uptime_ms; /* of the last change */
+	size_t size;	    /* once it is full */
+};
+
+struct history {
+	struct change_chunk open; /* being filled; `changes` holds its content */
+	struct buffer changes;
+	bool is_dirty;		    /* `open` is not in its row */
+	struct change_chunk oldest; /* of those that are full; id 0: there is none */
+	uint64_t from;		    /* every change from this revision on is kept */
+	uint64_t count;		    /* kept, the open chunk included */
+	uint64_t bytes;
+	uint64_t ordinal; /* of the next change of this revision */
+};
+
+void history_append(struct namespace *namespace, enum change_kind kind, struct slice path,
+		    const struct node_stat *stat, struct slice data);
+/* The command is complete: close the chunk if it is full, and trim. */
+int history_end_command(struct namespace *namespace);
+/* Inside a command that makes very many changes and will not be undone from memory. */
+int history_relieve(struct namespace *namespace);
+int history_load(struct namespace *namespace);
+int history_write_back(struct namespace *namespace);
+
+/* Call EACH for every kept change from revision FROM on, in order, until it returns false. */
+int history_each(struct namespace *namespace, uint64_t from,
+		 bool (*each)(void *context, const struct change *change), void *context);
+
+/* ---- undoing a transaction (undo.c) ---- */
+
+struct image {
+	struct node_stat stat;
+	bool exists;
+	uint16_t path_size;
+	size_t data_size;
+	uint8_t bytes[]; /* path, then data */
+};
+
+struct undo {
+	bool is_active;
+	bool has_savepoint;
+	uint64_t number; /* of the transaction, in this process */
+	struct image **images;
+	size_t image_count;
+	size_t image_capacity;
+	/* As they were: */
+	struct state_hash hash;
+	uint64_t nodes;
+	uint64_t revision;
+	struct history history;
+	struct buffer saved_changes; /* the open chunk's content, once there is a savepoint */
+};
+
+void undo_begin(struct namespace *namespace);
+/* NODE is about to change. */
+void undo_record(struct namespace *namespace, struct node *node);
+/* Rows are about to change without passing through the cache. */
+int undo_savepoint(struct namespace *namespace);
+int undo_rollback(struct namespace *namespace);
+int undo_forget(struct namespace *namespace);
+void undo_fini(struct undo *undo);
+
+/* ---- members (member.c) ---- */
+
+struct answer;
+
+int member_record(struct namespace *namespace, const struct command *command,
+		  struct answer *answer);
+struct state_hash member_hash_of(const struct command *member);
+
+/* ---- operations ---- */
+
+struct answer {
+	int error;
+	const char *why;       /* static, or NULL */
+	struct buffer *result; /* receives one packed element when there is no error */
+};
+
+/* For `return answer_error(...)`: an answer is not a fault. */
+int answer_error(struct answer *answer, int error, const char *why);
+/* An error without a result of its own says why, from START on in the buffer. */
+void answer_finish(struct answer *answer, size_t start);
+
+typedef int operation_function(struct namespace *namespace, const struct operation *operation,
+			       struct answer *answer);
+
+operation_function op_get;
+operation_function op_stat;
+operation_function op_list;
+operation_function op_log;
+operation_function op_check;
+operation_function op_create;
+operation_function op_set;
+operation_function op_put;
+operation_function op_delete;
+
+/* A decoded operation of any kind but TXN. */
+int operation_run(struct namespace *namespace, const struct operation *operation,
+		  struct answer *answer);
+int transaction_run(struct namespace *namespace, struct slice body, struct answer *answer);
+
+/* ---- shared by operations (condition.c, operation.c, op_create.c) ---- */
+
+/* Do all hold?  OWN is the path of conditions that name none. */
+int conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
+		    struct cursor conditions, bool *holds);
+
+/* CONFLICT in ANSWER unless the operation's conditions hold. */
+int operation_check(struct namespace *namespace, const struct operation *operation,
+		    struct answer *answer);
+/* The node that OPERATION is about.  *NODE is NULL with NOT_FOUND in ANSWER if there is none, with
+ * CONFLICT unless the conditions hold. */
+int operation_target(struct namespace *namespace, const struct operation *operation,
+		     struct answer *answer, struct node **node);
+
+/* Is there a parent for PATH to be created under, or may there be? */
+int parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
+		 struct answer *answer);
+/* Create PATH, which is absent, and whichever of its ancestors are missing. */
+int create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
+			struct node **node);
+
+/* "[stat, data]": the result of GET, and `previous`. */
+void answer_node(struct buffer *out, const struct node *node);
+/* Keep NODE as it is now in namespace->previous if OPERATION asks for it. */
+struct slice previous_of(struct namespace *namespace, const struct operation *operation,
+			 const struct node *node);
+/* The result of CREATE, SET and PUT.  PREVIOUS is packed, or empty. */
+void answer_written(struct buffer *out, const struct operation *operation, const struct node *node,
+		    struct slice previous);
+
+/* ---- sessions' commands (session_command.c) ---- */
+
+int session_command_open(struct namespace *namespace, const struct command *command,
+			 struct answer *answer, struct applied *applied);
+int session_command_close(struct namespace *namespace, struct session *session,
+			  struct answer *answer, struct applied *applied);
+int session_command_expire(struct namespace *namespace, const struct command *command,
+			   struct answer *answer, struct applied *applied);
+
+/* ---- the whole ---- */
+
+struct namespace
+{
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	struct namespace_options options;
+	char why[WHY_SIZE];
+
+	uint64_t applied;
+	uint64_t written; /* the applied slot last written back */
+	uint64_t committed;
+	uint64_t revision;
+	uint64_t uptime_ms;
+	uint64_t nodes;
+	struct command_ballot ballot;
+	struct state_hash hash;
+	unsigned operations; /* since the last commit */
+
+	/* The command that is being applied. */
+	uint64_t slot;
+	uint64_t wall_ms;
+
+	struct node_cache cache;
+	struct session_table sessions;
+	struct history history;
+	struct undo undo;
+
+	/* Room to build in, kept from one command to the next. */
+	struct buffer items;	/* of a page */
+	struct buffer results;	/* of a transaction's operations */
+	struct buffer previous; /* the node as it was */
+	struct buffer name;	/* the path that the server chose */
+};
+
+#endif

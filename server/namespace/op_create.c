@@ -1,0 +1,115 @@
+/* CREATE: a node that does not exist, perhaps under a name that the server chooses. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "server/namespace/internal.h"
+#include "shared/check.h"
+#include "shared/error.h"
+#include "shared/path.h"
+
+int
+parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
+	     struct answer *answer)
+{
+	struct node *parent;
+	int error;
+
+	if ((operation->flags & OP_PARENTS) != 0)
+		return SYNOD_OK;
+	error = node_find(namespace, path_parent(path), &parent);
+	if (error == SYNOD_OK && parent == NULL)
+		return answer_error(answer, SYNOD_NO_PARENT, NULL);
+	return error;
+}
+
+int
+create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
+		    struct node **node)
+{
+	struct slice missing[PATH_DEPTH_MAX + 1];
+	unsigned count = 0;
+
+	/* Up to the first that is there; the root always is. */
+	for (;;) {
+		int error;
+
+		CHECK(count <= PATH_DEPTH_MAX);
+		missing[count++] = path;
+		path = path_parent(path);
+		error = node_find(namespace, path, node);
+		if (error != SYNOD_OK)
+			return error;
+		if (*node != NULL)
+			break;
+	}
+	while (count-- > 0)
+		node_create(namespace, *node, missing[count],
+			    count == 0 ? data : (struct slice){NULL, 0}, node);
+	return SYNOD_OK;
+}
+
+/*
+ * The prefix and the parent's counter, which says how many children were created
+ * under it before: in namespace->name.
+ */
+static int
+choose_name(struct namespace *namespace, struct slice prefix)
+{
+	struct buffer *name = &namespace->name;
+	struct node *parent;
+	char digits[24];
+	int size;
+	int error;
+
+	buffer_clear(name);
+	buffer_append(name, prefix.bytes, prefix.size);
+	buffer_append(name, "0", 1); /* the prefix may end in '/' */
+	error = node_find(namespace, path_parent(buffer_slice(name)), &parent);
+	if (error != SYNOD_OK)
+		return error;
+	size = snprintf(digits, sizeof digits, "%010" PRIu64,
+			parent != NULL ? parent->stat.sequence : 0);
+	name->size = prefix.size;
+	buffer_append(name, digits, (size_t)size);
+	CHECK(!name->failed);
+	return SYNOD_OK;
+}
+
+/* Is PATH free to be created? */
+static int
+check_absent(struct namespace *namespace, const struct operation *operation, struct slice path,
+	     struct answer *answer)
+{
+	struct node *node;
+	int error = parent_check(namespace, operation, path, answer);
+
+	if (error != SYNOD_OK || answer->error != SYNOD_OK)
+		return error;
+	error = node_find(namespace, path, &node);
+	if (error != SYNOD_OK)
+		return error;
+	if (node != NULL)
+		return answer_error(answer, SYNOD_EXISTS, NULL);
+	return operation_check(namespace, operation, answer);
+}
+
+int
+op_create(struct namespace *namespace, const struct operation *operation, struct answer *answer)
+{
+	struct slice path = operation->path;
+	struct node *node;
+	int error = SYNOD_OK;
+
+	if ((operation->flags & OP_SEQUENTIAL) != 0) {
+		error = choose_name(namespace, operation->path);
+		path = buffer_slice(&namespace->name);
+	}
+	if (error == SYNOD_OK)
+		error = check_absent(namespace, operation, path, answer);
+	if (error != SYNOD_OK || answer->error != SYNOD_OK)
+		return error;
+	error = create_with_parents(namespace, path, operation->data, &node);
+	if (error == SYNOD_OK)
+		answer_written(answer->result, operation, node, (struct slice){NULL, 0});
+	return error;
+}
