@@ -21,6 +21,42 @@ compare_names(const void *a, const void *b)
 	              ((const struct member_identity *)b)->name);
 }
 
+struct looked {
+	bool has_state;   /* a journal or a database */
+	bool has_segment;
+};
+
+static void
+look_at_name(void *context, const char *name)
+{
+	struct looked *looked = context;
+
+	if (strcmp(name, "journal") == 0 || strcmp(name, "namespace.db") == 0)
+		looked->has_state = true;
+	if (strstr(name, ".seg"))
+		looked->has_segment = true;
+}
+
+/* A directory that has lost its promise files must not be taken for a new one. */
+static int
+check_is_new(struct disk *disk, const char *directory, char *why)
+{
+	struct looked looked = {0};
+	int error = disk->ops->list(disk, directory, look_at_name, &looked);
+
+	if (error) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot be listed (%s)", directory, disk->ops->why(disk));
+		return error;
+	}
+	if (!looked.has_state)
+		return SYNOD_OK;
+	snprintf(why, MEMBER_WHY_SIZE,
+	         "%s has a journal or a database, but no promise file: a promise was lost, so this "
+	         "member must not vote; see synodd(8), DAMAGE",
+	         directory);
+	return SYNOD_CORRUPT;
+}
+
 /*
  * Format: ids are given in the order of the names, so that every member of a
  * first configuration numbers them alike; the disk id is random and new.
@@ -30,6 +66,7 @@ format(struct member *member, struct opened *opened, char *why)
 {
 	const struct member_options *options = &member->options;
 	struct identity *identity = &member->identity;
+	int error;
 
 	if (options->peer_count == 0 || options->peer_count > PAXOS_VOTERS_MAX) {
 		snprintf(why, MEMBER_WHY_SIZE, "%s is new, so the first members must be named: use --peers",
@@ -58,6 +95,9 @@ format(struct member *member, struct opened *opened, char *why)
 		return SYNOD_BAD_CONFIG;
 	}
 	identity_cluster_id(identity->members, identity->member_count, identity->cluster_id);
+	error = check_is_new(options->disk, options->data, why);
+	if (error)
+		return error;
 	log_info("formatting a new data directory: %s", options->data);
 	return identity_create(options->disk, options->data, identity, &opened->identity_store, why);
 }
@@ -104,6 +144,24 @@ open_database(struct member *member, struct opened *opened, char *why)
 	                      &member->options.namespace, why);
 }
 
+/* The first segment is made before the first promise: a member that has promised has one. */
+static int
+check_has_segments(struct member *member, const char *directory, char *why)
+{
+	struct disk *disk = member->options.disk;
+	struct looked looked = {0};
+
+	if (ballot_is_none(member->identity.promised))
+		return SYNOD_OK;
+	if (disk->ops->list(disk, directory, look_at_name, &looked) == SYNOD_OK && looked.has_segment)
+		return SYNOD_OK;
+	snprintf(why, MEMBER_WHY_SIZE,
+	         "%s: the journal has no segments, though this member has promised: accepted values "
+	         "were lost, so it must not vote; see synodd(8), DAMAGE",
+	         directory);
+	return SYNOD_CORRUPT;
+}
+
 static int
 open_journal(struct member *member, struct opened *opened, char *why)
 {
@@ -118,6 +176,9 @@ open_journal(struct member *member, struct opened *opened, char *why)
 	int error;
 
 	join(path, sizeof path, member->options.data, "journal");
+	error = check_has_segments(member, path, why);
+	if (error)
+		return error;
 	error = journal_open(&options, &member->identity, applied, &opened->journal,
 	                     &opened->recovered, why);
 	if (error)
@@ -191,7 +252,7 @@ startup_open(struct member *member, struct opened *opened, char *why)
 	error = make_directories(disk, options->data);
 	if (error) {
 		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot make the data directory (%s)", options->data,
-		         disk_real_why());
+		         disk->ops->why(disk));
 		return error;
 	}
 	join(path, sizeof path, options->data, "lock");
@@ -200,7 +261,7 @@ startup_open(struct member *member, struct opened *opened, char *why)
 		snprintf(why, MEMBER_WHY_SIZE, "%s: %s%s%s%s", options->data,
 		         error == SYNOD_LOCKED ? "another synodd uses this data directory"
 		                               : "cannot be written",
-		         error == SYNOD_LOCKED ? "" : " (", error == SYNOD_LOCKED ? "" : disk_real_why(),
+		         error == SYNOD_LOCKED ? "" : " (", error == SYNOD_LOCKED ? "" : disk->ops->why(disk),
 		         error == SYNOD_LOCKED ? "" : ")");
 		return error;
 	}
