@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define SYNOD_API __attribute__((visibility("default")))
+#define SYNOD_API     __attribute__((visibility("default")))
 
 #define SYNOD_VERSION "0.1.0"
 
@@ -45,7 +45,7 @@ enum synod_error {
 	SYNOD_EXISTS = 2,
 	SYNOD_NO_PARENT = 3,
 	SYNOD_NOT_EMPTY = 4,
-	SYNOD_CONFLICT = 5,      /* a condition does not hold */
+	SYNOD_CONFLICT = 5, /* a condition does not hold */
 	SYNOD_COMPACTED = 6,
 	SYNOD_SESSION_ENDED = 7,
 	SYNOD_BAD_PATH = 20,
@@ -66,7 +66,7 @@ enum synod_error {
 	SYNOD_NO_SPACE = 43,
 	SYNOD_OUT_OF_ORDER = 44,
 	SYNOD_TIMEOUT = 45,
-	SYNOD_UNKNOWN = 46,      /* it may or may not have happened */
+	SYNOD_UNKNOWN = 46, /* it may or may not have happened */
 	SYNOD_CLOSED = 47,
 	SYNOD_IO = 60,
 	SYNOD_CORRUPT = 61,
@@ -86,9 +86,9 @@ SYNOD_API const char *synod_error_hint(int error);
 struct synod;
 
 enum synod_state {
-	SYNOD_CONNECTED,  /* a member answers */
-	SYNOD_SUSPENDED,  /* no member answers; the session may still live */
-	SYNOD_EXPIRED,    /* the session has ended; the next write opens a new one */
+	SYNOD_CONNECTED, /* a member answers */
+	SYNOD_SUSPENDED, /* no member answers; the session may still live */
+	SYNOD_EXPIRED,	 /* the session has ended; the next write opens a new one */
 };
 
 struct synod_options {
@@ -125,24 +125,24 @@ SYNOD_API uint64_t synod_session_id(struct synod *synod);
 /* ---- results ---- */
 
 struct synod_stat {
-	uint64_t created;            /* revisions */
+	uint64_t created; /* revisions */
 	uint64_t modified;
 	uint64_t children_modified;
-	uint64_t version;            /* data writes since creation, from 0 */
-	uint64_t children_version;   /* creations and deletions of children */
+	uint64_t version;	   /* data writes since creation, from 0 */
+	uint64_t children_version; /* creations and deletions of children */
 	uint64_t access_version;
-	uint64_t created_ms;         /* Unix time, informational */
+	uint64_t created_ms; /* Unix time, informational */
 	uint64_t modified_ms;
-	uint64_t owner;              /* session or lease; 0: none */
+	uint64_t owner; /* session or lease; 0: none */
 	uint64_t data_size;
-	uint64_t children;           /* how many now */
-	uint64_t sequence;           /* how many ever */
-	bool has_data;               /* absent data is not empty data */
+	uint64_t children; /* how many now */
+	uint64_t sequence; /* how many ever */
+	bool has_data;	   /* absent data is not empty data */
 };
 
 struct synod_node {
-	const char *path;   /* in a listing: the child's name */
-	const void *data;   /* NULL when absent or not asked for; a zero byte follows the data */
+	const char *path; /* in a listing: the child's name */
+	const void *data; /* NULL when absent or not asked for; a zero byte follows the data */
 	size_t size;
 	struct synod_stat stat;
 	bool has_stat;
@@ -161,7 +161,7 @@ struct synod_change {
 	enum synod_change_kind kind;
 	uint64_t version;
 	uint64_t owner;
-	unsigned cause;     /* 0: a request */
+	unsigned cause; /* 0: a request */
 	const void *data;
 	size_t size;
 };
@@ -172,21 +172,21 @@ struct synod_change {
  */
 struct synod_result {
 	int error;
-	const char *message;      /* says what was wrong, when there is more to say than the error */
-	uint64_t revision;        /* at which this is true; for a write, its own */
-	uint64_t stale_ms;        /* local reads: how long the answering member has not heard a leader */
-	struct synod_node node;   /* get, stat, list (the parent), create (path), set, put */
+	const char *message; /* says what was wrong, when there is more to say than the error */
+	uint64_t revision;   /* at which this is true; for a write, its own */
+	uint64_t stale_ms;   /* local reads: how long the answering member has not heard a leader */
+	struct synod_node node; /* get, stat, list (the parent), create (path), set, put */
 	bool has_previous;
 	struct synod_node previous;
-	struct synod_node *children;  /* list */
+	struct synod_node *children; /* list */
 	size_t child_count;
 	struct synod_change *changes; /* log */
 	size_t change_count;
 	uint64_t oldest_revision;     /* log: history before this is not kept */
-	bool more;                    /* list, log: the limit cut it */
-	uint64_t deleted;             /* delete: how many nodes */
-	bool then_taken;              /* txn: the conditions held */
-	int failed_index;             /* txn: operation that failed, -1: none */
+	bool more;		      /* list, log: the limit cut it */
+	uint64_t deleted;	      /* delete: how many nodes */
+	bool then_taken;	      /* txn: the conditions held */
+	int failed_index;	      /* txn: operation that failed, -1: none */
 	struct synod_result *results; /* txn: one per operation */
 	size_t result_count;
 };
@@ -197,15 +197,15 @@ typedef void synod_done(void *context, const struct synod_result *result);
 
 /* First member of every options structure. */
 struct synod_call {
-	synod_done *done;     /* NULL: block */
+	synod_done *done; /* NULL: block */
 	void *context;
-	unsigned timeout_ms;  /* 0: the handle's */
+	unsigned timeout_ms; /* 0: the handle's */
 };
 
 /* ---- conditions ---- */
 
 enum synod_condition_kind {
-	SYNOD_IF_EXISTS = 1,   /* number 1: exists, 0: does not */
+	SYNOD_IF_EXISTS = 1, /* number 1: exists, 0: does not */
 	SYNOD_IF_VERSION = 2,
 	SYNOD_IF_CREATED = 3,
 	SYNOD_IF_MODIFIED = 4,
@@ -225,9 +225,9 @@ enum synod_relation {
 struct synod_condition {
 	enum synod_condition_kind kind;
 	enum synod_relation relation;
-	const char *path;     /* NULL: the operation's own */
+	const char *path; /* NULL: the operation's own */
 	uint64_t number;
-	const void *data;     /* SYNOD_IF_DATA; NULL: absent */
+	const void *data; /* SYNOD_IF_DATA; NULL: absent */
 	size_t size;
 };
 
@@ -237,11 +237,11 @@ struct synod_write_options {
 	struct synod_call call;
 	const struct synod_condition *conditions; /* all must hold, else SYNOD_CONFLICT */
 	size_t condition_count;
-	bool sequential;      /* create: append the parent's counter, %010u, to the name */
-	bool make_parents;    /* create, put: create missing parents */
-	bool recursive;       /* delete: the whole subtree, in one revision */
-	bool want_previous;   /* result->previous: the node as it was */
-	bool want_stat;       /* result->node.stat: the node as it is now */
+	bool sequential;    /* create: append the parent's counter, %010u, to the name */
+	bool make_parents;  /* create, put: create missing parents */
+	bool recursive;	    /* delete: the whole subtree, in one revision */
+	bool want_previous; /* result->previous: the node as it was */
+	bool want_stat;	    /* result->node.stat: the node as it is now */
 };
 
 /*
@@ -254,54 +254,54 @@ struct synod_write_options {
  * RESULT may be NULL when only the code matters (here and everywhere).
  */
 SYNOD_API int synod_create(struct synod *synod, const char *path, const void *data, size_t size,
-                           const struct synod_write_options *options, struct synod_result **result);
+			   const struct synod_write_options *options, struct synod_result **result);
 
 /* Replace the data of an existing node: as synod_create, with SYNOD_NOT_FOUND. */
 SYNOD_API int synod_set(struct synod *synod, const char *path, const void *data, size_t size,
-                        const struct synod_write_options *options, struct synod_result **result);
+			const struct synod_write_options *options, struct synod_result **result);
 
 /* Create the node or replace its data. */
 SYNOD_API int synod_put(struct synod *synod, const char *path, const void *data, size_t size,
-                        const struct synod_write_options *options, struct synod_result **result);
+			const struct synod_write_options *options, struct synod_result **result);
 
 /* Delete a node: SYNOD_NOT_FOUND, SYNOD_NOT_EMPTY (unless recursive). */
 SYNOD_API int synod_delete(struct synod *synod, const char *path,
-                           const struct synod_write_options *options, struct synod_result **result);
+			   const struct synod_write_options *options, struct synod_result **result);
 
 /* ---- reads ---- */
 
 enum synod_consistency {
 	SYNOD_LINEARIZABLE = 0, /* reflects every write answered before it began, by anybody */
-	SYNOD_AT_LEAST = 1,     /* from any member, at least as new as a revision */
-	SYNOD_LOCAL = 2,        /* whatever the member has; result->stale_ms says how old at most */
+	SYNOD_AT_LEAST = 1,	/* from any member, at least as new as a revision */
+	SYNOD_LOCAL = 2,	/* whatever the member has; result->stale_ms says how old at most */
 };
 
 struct synod_read_options {
 	struct synod_call call;
 	enum synod_consistency consistency;
-	uint64_t at_least;    /* SYNOD_AT_LEAST */
-	bool with_stat;       /* list: each child's stat */
-	bool with_data;       /* list, log: data too */
-	bool recursive;       /* log: the subtree */
-	const char *after;    /* list: only names greater than this */
-	uint64_t from;        /* log: first revision */
-	uint64_t limit;       /* list, log; 0: everything (fetched in pages of one revision) */
+	uint64_t at_least; /* SYNOD_AT_LEAST */
+	bool with_stat;	   /* list: each child's stat */
+	bool with_data;	   /* list, log: data too */
+	bool recursive;	   /* log: the subtree */
+	const char *after; /* list: only names greater than this */
+	uint64_t from;	   /* log: first revision */
+	uint64_t limit;	   /* list, log; 0: everything (fetched in pages of one revision) */
 };
 
 /* A node's data and stat.  SYNOD_NOT_FOUND, SYNOD_BAD_PATH. */
 SYNOD_API int synod_get(struct synod *synod, const char *path,
-                        const struct synod_read_options *options, struct synod_result **result);
+			const struct synod_read_options *options, struct synod_result **result);
 
 SYNOD_API int synod_stat(struct synod *synod, const char *path,
-                         const struct synod_read_options *options, struct synod_result **result);
+			 const struct synod_read_options *options, struct synod_result **result);
 
 /* The children of a node, by name. */
 SYNOD_API int synod_list(struct synod *synod, const char *path,
-                         const struct synod_read_options *options, struct synod_result **result);
+			 const struct synod_read_options *options, struct synod_result **result);
 
 /* The changes of a node or subtree, oldest first.  SYNOD_COMPACTED when FROM is no longer kept. */
 SYNOD_API int synod_log(struct synod *synod, const char *path,
-                        const struct synod_read_options *options, struct synod_result **result);
+			const struct synod_read_options *options, struct synod_result **result);
 
 /* ---- transactions ---- */
 
@@ -341,16 +341,16 @@ struct synod_transaction {
  * result->failed_index, and nothing was changed.
  */
 SYNOD_API int synod_txn(struct synod *synod, const struct synod_transaction *transaction,
-                        const struct synod_write_options *options, struct synod_result **result);
+			const struct synod_write_options *options, struct synod_result **result);
 
 /* ---- the ensemble ---- */
 
 struct synod_member_status {
-	int error;             /* SYNOD_OK, or why the member could not be asked */
+	int error; /* SYNOD_OK, or why the member could not be asked */
 	const char *endpoint;
 	const char *name;
 	uint64_t member_id;
-	const char *role;      /* "leader", "follower", "candidate" */
+	const char *role; /* "leader", "follower", "candidate" */
 	const char *leader;
 	const char *ballot;
 	uint64_t epoch, chosen, applied, length, revision, nodes, sessions, clients, pending;
@@ -378,8 +378,8 @@ struct synod_member {
 	const char *peer_address;
 	const char *client_address;
 	const char *role;
-	bool reachable;        /* from the member that answered */
-	uint64_t matched;      /* leader's knowledge: durable up to this slot */
+	bool reachable;	  /* from the member that answered */
+	uint64_t matched; /* leader's knowledge: durable up to this slot */
 };
 
 struct synod_members {
@@ -388,7 +388,7 @@ struct synod_members {
 };
 
 SYNOD_API int synod_members(struct synod *synod, unsigned timeout_ms,
-                            struct synod_members **members);
+			    struct synod_members **members);
 SYNOD_API void synod_members_free(struct synod_members *members);
 
 /* Hand leadership to the member called NAME (NULL: any that is caught up).  SYNOD_OK once the

@@ -1,0 +1,173 @@
+/*
+ * The client's side of a session: a state machine inside an actor.
+ *
+ * Everything a handle does to the outside happens here, over a transport and a
+ * clock, without threads, clock or randomness of its own; the simulator runs the
+ * same code.  Three parts share the structure: requests (session.c), the session's
+ * life (session_life.c), and the contact with a member (contact.c).
+ *
+ * Writes carry (session, seq, acknowledged), numbered when they are first sent
+ * and sent in order.  After a lost connection or a transient refusal everything
+ * unanswered is sent again from the lowest on (go-back-N); the answers kept by the
+ * ensemble make that exactly once.  A number, once used, must be used up, or the
+ * writes behind it could never be executed: when the caller of a write that was
+ * sent gives up, or a member refuses one before it reaches the log, the number is
+ * carried to its end by a write that changes nothing (request_nothing()).  If the
+ * first copy did get into the log, that repetition fetches its answer and is not
+ * executed.
+ */
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+
+#include "client/contact.h"
+#include "client/lane.h"
+
+#define SECRET_SIZE 32
+
+/* Answers awaited at a time, and the bytes of their requests: within what a member grants to one
+ * connection. */
+#define AWAITED_MAX	      SESSION_WINDOW
+#define AWAITED_SLOTS	      2048 /* a power of two, so that a free one is always near */
+#define AWAITED_BYTES_MAX     (8u << 20)
+
+#define KEEPALIVES_REMEMBERED 16
+
+enum lane_kind {
+	LANE_WRITES,
+	LANE_READS,
+	LANE_LOCAL_READS,
+	LANE_COUNT,
+};
+
+enum session_life {
+	LIFE_NONE,    /* the next write opens a session */
+	LIFE_OPENING, /* asked for, with session->secret */
+	LIFE_OPEN,
+};
+
+/* Kinds of the items posted to the session's actor, besides the connections' own. */
+enum session_item {
+	SESSION_ITEM_START = 1,
+	SESSION_ITEM_TICK,
+	SESSION_ITEM_CALL,
+	SESSION_ITEM_CLOSE,
+};
+
+struct session_options {
+	struct transport *transport;
+	struct clock *clock;
+	enum actor_mode mode;
+	struct endpoints *endpoints;
+	struct call_pool *pool;
+	unsigned session_timeout_ms;
+	unsigned call_timeout_ms;
+	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
+	void *state_context;
+	/* After session_close(): nothing happens any more.  Called in the actor. */
+	void (*on_stopped)(void *context);
+	void *stopped_context;
+};
+
+struct session {
+	struct session_options options;
+	struct actor *actor;
+	struct timer *timer;
+	uint64_t timer_us; /* when it fires; UINT64_MAX: not set */
+	struct contact contact;
+	struct actor_item start_item;
+	struct actor_item tick_item;
+	struct actor_item close_item;
+	atomic_bool is_tick_posted;
+	uint64_t now_us; /* when the present item was taken up */
+
+	/* Requests. */
+	struct lane lanes[LANE_COUNT];
+	struct call *awaited[AWAITED_SLOTS]; /* by xid modulo AWAITED_SLOTS */
+	unsigned awaited_count;
+	size_t awaited_bytes;
+	uint64_t last_xid;
+	uint64_t earliest_deadline_us; /* no call's deadline is before it */
+	uint64_t progress_us;	       /* the last answer, or when one began to be awaited */
+	uint64_t seen_revision;	       /* the highest that was answered */
+	struct outcome *scratch;       /* for results that only a callback sees */
+
+	/* The session's life. */
+	enum session_life life;
+	bool is_attached; /* the present connection is bound to the session */
+	uint8_t secret[SECRET_SIZE];
+	uint64_t id;
+	uint64_t last_seq;
+	unsigned timeout_ms; /* granted */
+	uint64_t keepalive_number;
+	uint64_t keepalive_sent_us[KEEPALIVES_REMEMBERED];
+	uint64_t keepalive_next_us;
+	uint64_t keepalive_unanswered_us; /* the first unanswered one was sent then; 0: none */
+	struct call attach_call;	  /* SESSION_OPEN or SESSION_ATTACH */
+	uint64_t attach_sent_us;
+	struct call learn_call; /* MEMBERS */
+	enum synod_state state; /* as last reported */
+	bool has_expired;	/* and no other session was opened since */
+	bool is_overdue_reported;
+	atomic_uint_least64_t public_id;
+	atomic_uint_least64_t public_deadline_us; /* until then the session can be counted on */
+
+	/* The end. */
+	struct call close_call; /* SESSION_CLOSE */
+	bool is_closing;
+	bool is_stopped;
+	uint64_t close_deadline_us;
+};
+
+/* Returns SYNOD_OK or SYNOD_NO_MEMORY.  Starts to look for members at once. */
+int session_new(const struct session_options *options, struct session **session);
+
+/* Any thread.  CALL is the session's until its outcome is delivered. */
+void session_submit(struct session *session, struct call *call);
+
+/* Any thread, once.  options->on_stopped follows within about a second. */
+void session_close(struct session *session);
+
+/* After on_stopped, not from the actor. */
+void session_free(struct session *session);
+
+/* Any thread. */
+uint64_t session_id(struct session *session);
+unsigned session_remaining_ms(struct session *session);
+
+/* True in a thread that is running a callback of the application. */
+bool session_is_in_callback(void);
+
+/* ---- between the parts ---- */
+
+/* Something is awaited from the member for CALL: write its frame. */
+void session_send(struct session *session, struct call *call);
+bool session_can_send(const struct session *session);
+
+/* Forget that an answer to CALL is awaited. */
+void session_unawait(struct session *session, struct call *call);
+
+/* Deliver ERROR to every write: to those that were sent (any number of times) or to those that were
+ * not. */
+void session_fail_writes(struct session *session, bool was_sent, int error, const char *message);
+
+bool session_is_transient(int error);
+void session_on_refusal(struct session *session, struct lane *lane, int error);
+
+void life_init(struct session *session);
+void life_fini(struct session *session);
+void life_on_up(struct session *session);
+void life_on_down(struct session *session);
+void life_on_response(struct session *session, struct call *call, const struct response *response);
+void life_on_alive(struct session *session, const struct frame *frame);
+void life_on_time(struct session *session);
+uint64_t life_next_us(const struct session *session);
+void life_pump(struct session *session); /* open or attach if needed and possible */
+void life_end(struct session *session);	 /* the ensemble says that the session has ended */
+bool life_may_write(struct session *session, const struct call *call);
+void life_report(struct session *session);
+
+/* Around every call of the application's functions. */
+void session_enter_callback(void);
+void session_leave_callback(void);
+
+#endif

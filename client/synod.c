@@ -1,0 +1,189 @@
+/* The handle: opening, closing, and what can be asked of it at any time. */
+#include <stdlib.h>
+
+#include "client/handle.h"
+#include "shared/error.h"
+
+#define ENDPOINTS_DEFAULT	"127.0.0.1:7400"
+#define CALL_TIMEOUT_DEFAULT_MS 30000
+
+const char *
+synod_error_name(int error)
+{
+	return error_name(error);
+}
+
+const char *
+synod_error_text(int error)
+{
+	return error_text(error);
+}
+
+const char *
+synod_error_hint(int error)
+{
+	return error_hint(error);
+}
+
+void
+synod_result_free(struct synod_result *result)
+{
+	outcome_free((struct outcome *)result);
+}
+
+/* ---- opening ---- */
+
+static const char *
+endpoints_of(const struct synod_options *options)
+{
+	const char *text = options->endpoints;
+
+	if (text == NULL)
+		text = getenv("SYNOD_ENDPOINTS");
+	return text != NULL && (options->endpoints != NULL || text[0] != '\0') ? text
+									       : ENDPOINTS_DEFAULT;
+}
+
+static void
+on_stopped(void *context)
+{
+	struct synod *synod = context;
+
+	waiter_finish(&synod->stopped, SYNOD_OK, NULL);
+}
+
+static int
+open_session(struct synod *synod, const struct synod_options *options)
+{
+	const struct session_options session_options = {
+		.transport = synod->transport,
+		.clock = synod->clock,
+		.mode = synod->mode,
+		.endpoints = &synod->endpoints,
+		.pool = &synod->pool,
+		.session_timeout_ms = options->session_timeout_ms != 0 ? options->session_timeout_ms
+								       : SESSION_TIMEOUT_DEFAULT_MS,
+		.call_timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms
+								 : CALL_TIMEOUT_DEFAULT_MS,
+		.on_state = options->on_state,
+		.state_context = options->context,
+		.on_stopped = on_stopped,
+		.stopped_context = synod,
+	};
+
+	if (session_options.session_timeout_ms < SESSION_TIMEOUT_MIN_MS ||
+	    session_options.session_timeout_ms > SESSION_TIMEOUT_MAX_MS)
+		return SYNOD_BAD_ARGUMENT;
+	return session_new(&session_options, &synod->session);
+}
+
+/* Each step undoes itself when a later one fails. */
+static int
+open_parts(struct synod *synod, const struct synod_options *options)
+{
+	int error = endpoints_init(&synod->endpoints, endpoints_of(options));
+
+	if (error != SYNOD_OK)
+		return error;
+	error = call_pool_init(&synod->pool);
+	if (error != SYNOD_OK) {
+		endpoints_fini(&synod->endpoints);
+		return error;
+	}
+	waiter_init(&synod->stopped, false);
+	error = open_session(synod, options);
+	if (error != SYNOD_OK) {
+		waiter_fini(&synod->stopped);
+		call_pool_fini(&synod->pool);
+		endpoints_fini(&synod->endpoints);
+	}
+	return error;
+}
+
+int
+handle_open(const struct environment *environment, const struct synod_options *options,
+	    struct synod **result)
+{
+	static const struct synod_options defaults;
+	struct synod *synod;
+	int error;
+
+	*result = NULL;
+	synod = calloc(1, sizeof *synod);
+	if (synod == NULL)
+		return SYNOD_NO_MEMORY;
+	synod->transport = environment->transport;
+	synod->clock = environment->clock;
+	synod->mode = environment->mode;
+	error = open_parts(synod, options != NULL ? options : &defaults);
+	if (error == SYNOD_OK)
+		*result = synod;
+	else
+		free(synod);
+	return error;
+}
+
+int
+synod_open(const struct synod_options *options, struct synod **synod)
+{
+	struct environment environment = {.clock = clock_real(), .mode = ACTOR_STRAND};
+	int error;
+
+	if (synod == NULL)
+		return SYNOD_BAD_ARGUMENT;
+	*synod = NULL;
+	environment.transport = transport_nng_new();
+	if (environment.transport == NULL)
+		return SYNOD_NO_MEMORY;
+	error = handle_open(&environment, options, synod);
+	if (error == SYNOD_OK)
+		(*synod)->owns_transport = true;
+	else
+		environment.transport->ops->free(environment.transport);
+	return error;
+}
+
+/* ---- closing ---- */
+
+void
+handle_close(struct synod *synod)
+{
+	atomic_store(&synod->is_closing, true);
+	session_close(synod->session);
+}
+
+void
+handle_free(struct synod *synod)
+{
+	session_free(synod->session);
+	waiter_fini(&synod->stopped);
+	call_pool_fini(&synod->pool);
+	endpoints_fini(&synod->endpoints);
+	if (synod->owns_transport)
+		synod->transport->ops->free(synod->transport);
+	free(synod);
+}
+
+void
+synod_close(struct synod *synod)
+{
+	if (synod == NULL || session_is_in_callback())
+		return;
+	handle_close(synod);
+	waiter_wait(&synod->stopped);
+	handle_free(synod);
+}
+
+/* ---- questions that need no member ---- */
+
+unsigned
+synod_session_remaining_ms(struct synod *synod)
+{
+	return synod != NULL ? session_remaining_ms(synod->session) : 0;
+}
+
+uint64_t
+synod_session_id(struct synod *synod)
+{
+	return synod != NULL ? session_id(synod->session) : 0;
+}
