@@ -1,80 +1,98 @@
 /*
- * Feed saved inputs to a fuzz target: each argument is a file, or a directory of
- * files.  Linked in the place of libFuzzer, so that any compiler can replay.
+ * Feeds saved inputs to a fuzz target, without a fuzzer: every file named on the
+ * command line, and every file in the directories named there.
+ *
+ * Linked in place of libFuzzer's main, so that any compiler can replay the corpus.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "shared/check.h"
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static unsigned input_count;
-
-static void
-replay_file(const char *path)
-{
-	FILE *file = fopen(path, "rb");
-	struct stat status;
-
-	CHECK(file);
-	CHECK(fstat(fileno(file), &status) == 0);
-
-	/* Exactly as large as the input, so that a sanitizer sees a read beyond its end. */
-	size_t size = (size_t)status.st_size;
-	uint8_t *bytes = check_malloc(size ? size : 1);
-
-	CHECK(fread(bytes, 1, size, file) == size);
-	fclose(file);
-	/* Said before it runs: after a crash, the log ends with the culprit. */
-	printf("%s\n", path);
-	fflush(stdout);
-	LLVMFuzzerTestOneInput(bytes, size);
-	input_count++;
-	free(bytes);
-}
+static unsigned replayed;
 
 static int
-is_input(const struct dirent *entry)
+complain(const char *path)
 {
-	return entry->d_name[0] != '.';
+	fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	return -1;
 }
 
-static void
-replay(const char *path)
+/* In memory of exactly its size, so that the sanitizer sees every read beyond it. */
+static int
+replay_file(const char *path, size_t size)
+{
+	FILE *file = fopen(path, "rb");
+	uint8_t *bytes;
+	size_t got;
+
+	if (file == NULL)
+		return complain(path);
+	bytes = malloc(size > 0 ? size : 1);
+	if (bytes == NULL) {
+		fclose(file);
+		return complain(path);
+	}
+	got = fread(bytes, 1, size, file);
+	fclose(file);
+	if (got == size) {
+		LLVMFuzzerTestOneInput(bytes, size);
+		replayed++;
+	}
+	free(bytes);
+	return got == size ? 0 : complain(path);
+}
+
+static int replay(const char *path);
+
+static int
+replay_directory(const char *path)
 {
 	struct dirent **entries;
-	struct stat status;
+	int count = scandir(path, &entries, NULL, alphasort);
+	int status = 0;
 
-	if (stat(path, &status) != 0)
-		return; /* a target without saved inputs */
-	if (!S_ISDIR(status.st_mode)) {
-		replay_file(path);
-		return;
-	}
-	int count = scandir(path, &entries, is_input, alphasort);
-
-	CHECK(count >= 0);
+	if (count < 0)
+		return complain(path);
 	for (int i = 0; i < count; i++) {
-		char file[4096];
+		char child[4096];
 
-		snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
-		replay_file(file);
+		snprintf(child, sizeof child, "%s/%s", path, entries[i]->d_name);
+		if (entries[i]->d_name[0] != '.' && replay(child) != 0)
+			status = -1;
 		free(entries[i]);
 	}
 	free(entries);
+	return status;
+}
+
+static int
+replay(const char *path)
+{
+	struct stat facts;
+
+	if (stat(path, &facts) != 0)
+		return complain(path);
+	if (S_ISDIR(facts.st_mode))
+		return replay_directory(path);
+	return replay_file(path, (size_t)facts.st_size);
 }
 
 int
 main(int argc, char **argv)
 {
-	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
-	for (int i = 1; i < argc; i++)
-		replay(argv[i]);
-	printf("%u inputs\n", input_count + 1);
-	return 0;
+	int status = EXIT_SUCCESS;
+
+	for (int i = 1; i < argc; i++) {
+		if (replay(argv[i]) != 0)
+			status = EXIT_FAILURE;
+	}
+	printf("%s: %u inputs\n", argv[0], replayed);
+	/* A corpus that was not found must not look like one that passed. */
+	return replayed > 0 ? status : EXIT_FAILURE;
 }
