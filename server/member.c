@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/state.h"
 #include "shared/check.h"
@@ -227,18 +228,10 @@ on_survey(struct member *member, struct survey_item *item)
 }
 
 static void
-housekeep(struct member *member)
+tell_stalls(struct member *member)
 {
 	unsigned journal_ms = 0, namespace_ms = 0;
 
-	if (member->now_ms < member->housekept_ms + HOUSEKEEPING_MS)
-		return;
-	member->housekept_ms = member->now_ms;
-	executor_tick(member->executor);
-	recorder_tick(member->recorder);
-	requests_tick(member);
-	keepalives_tick(member);
-	peers_tick(member);
 	if (member->durable_token != member->posted_token)
 		journal_ms = (unsigned)(member->now_ms - member->persist_progress_ms);
 	if (member->fed > member->applied)
@@ -249,6 +242,25 @@ housekeep(struct member *member)
 		event.stalled.journal_ms = journal_ms;
 		event.stalled.namespace_ms = namespace_ms;
 		member_step(member, &event);
+	}
+}
+
+static void
+housekeep(struct member *member)
+{
+	if (member->now_ms < member->housekept_ms + HOUSEKEEPING_MS)
+		return;
+	member->housekept_ms = member->now_ms;
+	links_tick(member->links, member->now_ms);
+	clients_tick(member->clients, member->now_ms);
+	requests_tick(member);
+	keepalives_tick(member);
+	peers_tick(member);
+	tell_stalls(member);
+	if (member->now_ms >= member->actors_ticked_ms + ACTOR_TICK_MS) {
+		member->actors_ticked_ms = member->now_ms;
+		executor_tick(member->executor);
+		recorder_tick(member->recorder);
 	}
 }
 
@@ -326,8 +338,6 @@ arm_timer(struct member *member)
 	uint64_t deadline_ms = member->housekept_ms + HOUSEKEEPING_MS;
 
 	deadline_ms = earliest(deadline_ms, paxos_deadline(member->paxos));
-	deadline_ms = earliest(deadline_ms, links_tick(member->links, member->now_ms));
-	deadline_ms = earliest(deadline_ms, clients_tick(member->clients, member->now_ms));
 	if (member->armed_ms != 0 && member->armed_ms <= deadline_ms)
 		return;
 	member->armed_ms = deadline_ms;

@@ -134,8 +134,9 @@ static void
 propose_write(struct member *member, struct pending *pending, const struct request *request,
               int refusal)
 {
+	uint8_t packed_refusal[1];
 	struct command command = {
-	    .type = refusal ? COMMAND_REFUSED : COMMAND_CLIENT,
+	    .type = COMMAND_CLIENT,
 	    .uptime_ms = member_uptime_ms(member),
 	    .wall_ms = clock_wall_ms(member->options.clock),
 	    .session = pending->session,
@@ -143,16 +144,19 @@ propose_write(struct member *member, struct pending *pending, const struct reque
 	    .acknowledged = request->acknowledged,
 	    .op = request->op,
 	    .body = request->body,
-	    .refusal = refusal,
 	};
 
-	if (!refusal && member->is_low && is_growth(request->op)) {
-		command.type = COMMAND_REFUSED;
-		command.refusal = SYNOD_NO_SPACE;
-	}
-	if (request->op == OP_SESSION_OPEN && command.type == COMMAND_REFUSED) {
-		fail(member, pending, command.refusal, NULL); /* it has no number to use up */
+	if (!refusal && member->is_low && is_growth(request->op))
+		refusal = SYNOD_NO_SPACE;
+	if (refusal && request->op == OP_SESSION_OPEN) {
+		fail(member, pending, refusal, NULL); /* it has no number to use up */
 		return;
+	}
+	if (refusal) {
+		CHECK(refusal < 128); /* one byte of MessagePack */
+		packed_refusal[0] = (uint8_t)refusal;
+		command.op = OP_REFUSED;
+		command.body = (struct slice){packed_refusal, sizeof packed_refusal};
 	}
 	if (member->view.length - member->applied + member->proposal_count >= IN_FLIGHT_MAX) {
 		fail(member, pending, SYNOD_BUSY, "too many writes in progress");

@@ -32,7 +32,9 @@
 #define FEED_ROWS_MAX  1024
 #define FEED_BYTES_MAX (4u << 20)
 
-#define HOUSEKEEPING_MS 50
+/* Links, clients, sessions and stalls are looked at this often; recorder and executor less so. */
+#define HOUSEKEEPING_MS 20
+#define ACTOR_TICK_MS   100
 
 #define CHECKPOINTS_KEPT 64
 
@@ -78,6 +80,7 @@ struct member {
 	uint64_t now_ms;   /* of the run of items being handled */
 	uint64_t started_ms;
 	uint64_t housekept_ms;
+	uint64_t actors_ticked_ms;
 
 	struct paxos *paxos;
 	struct paxos_update update;
