@@ -23,17 +23,18 @@ struct database;
 /*
  * Open or create PATH.  VFS: a registered SQLite VFS name, NULL for the
  * default (the simulator has its own).  SYNOD_OK, SYNOD_CORRUPT, SYNOD_NO_SPACE,
- * SYNOD_IO; WHY (at least 256 bytes) says what was wrong.
+ * SYNOD_LOCKED, SYNOD_IO; WHY (at least 256 bytes) says what was wrong.
  */
 int database_open(const char *path, const char *vfs, struct database **database, char *why);
 
-/* Rolls back what is not committed. */
+/* Rolls back what is not committed.  Accepts NULL. */
 void database_close(struct database *database);
 
 sqlite3 *database_handle(struct database *database);
 
 /* Commit, checkpoint if due, begin again.  SYNOD_NO_SPACE: rolled back nothing, still open,
- * try again later; other errors stop the member. */
+ * try again later; other errors stop the member.  SQLite rolls back a COMMIT that runs out of
+ * space, so with less than a full cache's worth of it none is tried. */
 int database_commit(struct database *database);
 
 uint64_t database_bytes(const struct database *database);
