@@ -55,7 +55,7 @@ struct stream_handler {
 
 struct listener_handler {
 	/* A new stream.  Call stream_start() on it, or stream_release() to turn it away; now or
-	 * later, from any thread. */
+	 * later, from any thread.  May run on several threads at once. */
 	void (*on_accept)(void *context, struct stream *stream);
 	/* The last call, after listener_close(): the context may go, the listener is gone. */
 	void (*on_close)(void *context);
