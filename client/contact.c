@@ -121,8 +121,8 @@ write_number(struct contact *contact, uint8_t type, uint64_t number)
 	frame_end(&contact->output, begin);
 }
 
-static void
-write_hello(struct contact *contact)
+void
+contact_write_hello(struct buffer *out)
 {
 	const struct hello hello = {
 		.version_min = PROTOCOL_VERSION_MIN,
@@ -131,10 +131,10 @@ write_hello(struct contact *contact)
 		.name = slice_of(""),
 		.software = slice_of(SOFTWARE),
 	};
-	size_t begin = frame_begin(&contact->output, FRAME_HELLO);
+	size_t begin = frame_begin(out, FRAME_HELLO);
 
-	hello_encode(&contact->output, &hello);
-	frame_end(&contact->output, begin);
+	hello_encode(out, &hello);
+	frame_end(out, begin);
 }
 
 static int
@@ -177,21 +177,13 @@ on_hello(struct contact *contact, const struct frame *frame, uint64_t now_us)
 static void
 on_refused(struct contact *contact, const struct frame *frame, uint64_t now_us)
 {
-	struct cursor cursor;
-	struct fields fields;
-	struct slice text;
+	char text[CONTACT_TEXT_MAX / 4];
 	char why[CONTACT_TEXT_MAX / 2];
-	int error;
+	int error = connection_refusal(frame, text, sizeof text);
 
-	cursor_init(&cursor, frame->body);
-	fields = fields_enter(&cursor, 1);
-	error = (int)field_number(&fields, INT32_MAX);
-	text = field_optional_string(&fields);
-	fields_leave(&fields);
-	if (cursor_finish(&cursor) != SYNOD_OK || error == SYNOD_OK)
+	if (error == SYNOD_OK)
 		error = SYNOD_BAD_MESSAGE;
-	snprintf(why, sizeof why, "the member refused the connection: %s%s%.*s", error_text(error),
-		 text.size > 0 ? ": " : "", (int)text.size, (const char *)text.bytes);
+	snprintf(why, sizeof why, "the member refused the connection: %s", text);
 	fail(contact, error, why, now_us);
 }
 
@@ -284,7 +276,7 @@ dial(struct contact *contact, uint64_t now_us)
 	contact->open_connections++;
 	contact->state = CONTACT_GREETING;
 	contact->deadline_us = now_us + (CONTACT_DIAL_MS + CONTACT_HELLO_MS) * UINT64_C(1000);
-	write_hello(contact);
+	contact_write_hello(&contact->output);
 	contact_flush(contact, now_us);
 }
 

@@ -90,6 +90,9 @@ void contact_was_useful(struct contact *contact);
 /* Leave this member for the next one. */
 void contact_switch(struct contact *contact, int error, const char *why, uint64_t now_us);
 
+/* Append the HELLO of a client. */
+void contact_write_hello(struct buffer *out);
+
 void contact_flush(struct contact *contact, uint64_t now_us);
 
 /* Every endpoint has refused us for a reason that will not go away by itself (another cluster,
