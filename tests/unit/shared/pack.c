@@ -245,11 +245,27 @@ refuses_counts_that_the_bytes_cannot_hold(void **state)
 static void
 reports_no_count_for_an_array_that_lies(void **state)
 {
-	struct cursor cursor = CURSOR("\xdd\xff\xff\xff\xff\x01");
+	struct cursor large = CURSOR("\xdd\xff\xff\xff\xff\x01");
+	struct cursor by_one = CURSOR("\x92\x01");
 
 	(void)state;
-	assert_int_equal(cursor_array(&cursor), 0);
-	assert_true(cursor.failed);
+	assert_int_equal(cursor_array(&large), 0);
+	assert_true(large.failed);
+	assert_int_equal(cursor_array(&by_one), 0);
+	assert_true(by_one.failed);
+}
+
+static void
+gives_no_bytes_for_a_size_that_lies(void **state)
+{
+	struct cursor string = CURSOR("\xa2x");
+	struct cursor binary = CURSOR("\xc4\x02x");
+
+	(void)state;
+	assert_null(cursor_string(&string).bytes);
+	assert_true(string.failed);
+	assert_null(cursor_binary(&binary).bytes);
+	assert_true(binary.failed);
 }
 
 static void
@@ -431,6 +447,7 @@ main(void)
 		cmocka_unit_test(refuses_maps_extensions_floats_and_reserved_codes),
 		cmocka_unit_test(refuses_counts_that_the_bytes_cannot_hold),
 		cmocka_unit_test(reports_no_count_for_an_array_that_lies),
+		cmocka_unit_test(gives_no_bytes_for_a_size_that_lies),
 		cmocka_unit_test(nests_to_its_limit_and_no_deeper),
 		cmocka_unit_test(counts_the_arrays_around_it_when_skipping),
 		cmocka_unit_test(refuses_a_million_nested_arrays_without_recursion),
