@@ -103,12 +103,11 @@ check_version() {
 
 # Other versions of clang-format lay out some lines differently.
 check_form() {
-	local form file
+	local form
 	for form in clang-format-14 clang-format; do
 		"$form" --version 2>/dev/null | grep -q 'version 14\.' || continue
-		find shared server client tests examples -name '*.[ch]' | sort | while read -r file; do
-			"$form" "$file" | cmp -s - "$file" || echo "$file"
-		done >"$list"
+		find shared server client tests examples -name '*.[ch]' -print0 |
+			xargs -0 "$form" --dry-run 2>&1 | sed -n 's/^\([^ :]*\.[ch]\):.*/\1/p' | sort -u >"$list"
 		[ ! -s "$list" ] || complain "make format puts these into form:
 $(cat "$list")"
 		return

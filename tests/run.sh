@@ -21,7 +21,7 @@ command_of() {
 
 # How many tests of a cmocka log passed, failed, were skipped.
 count() {
-	sed -n "s/^\[  $2 \] .*[^0-9]\{0,1\}\([0-9][0-9]*\) test(s).*/\1/p" "$1" |
+	sed -n "s/^\[  $2 *\] \(.*[^0-9]\)\{0,1\}\([0-9][0-9]*\) test(s).*/\2/p" "$1" |
 		awk '{ sum += $1 } END { print sum + 0 }'
 }
 
