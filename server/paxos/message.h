@@ -40,21 +40,30 @@ enum message_type {
 /*
  * One message.  Fields that TYPE does not use are zero.
  *
- *                        ballot  accepted  length chosen base previous entries sequence flags
- *   PREVOTE                b        x        x      x                                    
- *   PREVOTE_ANSWER         b (promised in `accepted`)                              granted
- *   PREPARE                b        x        x      x                              transfer
- *   PROMISE                b        x        x      x     x    x(first) x          last
- *   REFUSE                 b (refused; promised in `accepted`)
- *   ACCEPT_SYNC            b                        x          x        x          
- *   ACCEPT                 b                        x          x        x
- *   ACCEPTED               b                 x(durable)
- *   RESYNC                 b        x        x      x
- *   HEARTBEAT              b                 x      x                     x
- *   HEARTBEAT_ANSWER       b                 x(durable)  x(applied in `chosen`) x
- *   READ_INDEX             b(leader asked)                                x(nonce)
- *   READ_INDEX_ANSWER      b                        x(index)              x(nonce) granted
- *   TRANSFER               b
+ *                      ballot accepted length  chosen  base   previous entries sequence flags
+ *   PREVOTE            b      x        x       x
+ *   PREVOTE_ANSWER     b      promised                                             granted
+ *   PREPARE            b      x        x       x                                   by transfer
+ *   PROMISE            b      x        x       x       x      first    x           last
+ *   REFUSE             b      promised
+ *   ACCEPT_SYNC        b               target  x       agreed x        x
+ *   ACCEPT             b                       x              x        x
+ *   ACCEPTED           b               durable
+ *   RESYNC             b      x        held    x
+ *   HEARTBEAT          b               x       x                                x
+ *   HEARTBEAT_ANSWER   b      x        durable applied        held              x  no space
+ *   READ_INDEX         b                                                        nonce
+ *   READ_INDEX_ANSWER  b                       index                            nonce granted
+ *   TRANSFER           b
+ *
+ * ACCEPT_SYNC   `base`: up to this slot the acceptor's log is known to agree with the leader's.
+ *               `length`: the slot that the acceptor must reach before it may call itself accepted
+ *               at b (the adopted log and LEADER_START).  A page that does not reach it is kept
+ *               aside and answered with RESYNC, which asks for the next page.
+ * held          how far the acceptor agrees with the leader in memory, durable or not; so a slow
+ *               disk is not taken for a lost message.
+ * durable       of what is accepted at b; 0 while that is not durable.
+ * REFUSE        b is the ballot refused.
  */
 struct paxos_message {
 	uint8_t type;
@@ -74,8 +83,9 @@ struct paxos_message {
 
 enum message_flags {
 	MESSAGE_GRANTED = 1 << 0,
-	MESSAGE_LAST = 1 << 1,     /* PROMISE: the suffix is complete with this page */
+	MESSAGE_LAST = 1 << 1, /* PROMISE: the suffix is complete with this page */
 	MESSAGE_BY_TRANSFER = 1 << 2,
+	MESSAGE_NO_SPACE = 1 << 3, /* HEARTBEAT_ANSWER: takes no entries until its disk has room */
 };
 
 /* Release the entries and their array. */
