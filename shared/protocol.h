@@ -62,22 +62,22 @@
 #include "shared/frame.h"
 #include "shared/pack.h"
 
-#define PROTOCOL_VERSION_MIN 1
-#define PROTOCOL_VERSION_MAX 1
+#define PROTOCOL_VERSION_MIN	   1
+#define PROTOCOL_VERSION_MAX	   1
 
-#define DATA_SIZE_MAX        (1u << 20) /* of one node, bytes */
-#define TXN_OPERATIONS_MAX   128        /* in each branch */
-#define CONDITIONS_MAX       64         /* of one operation or transaction */
-#define SEQUENCE_DIGITS_MAX  20         /* of the counter in a sequential node's name */
-#define LIST_LIMIT_MAX       10000      /* children in one page */
-#define RESPONSE_SIZE_MAX    (FRAME_CLIENT_MAX - 4096)
-#define LIST_PAGE_SIZE_MAX   (1u << 20) /* bytes in one page of a listing or log */
-#define SESSION_TIMEOUT_MIN_MS     1000
-#define SESSION_TIMEOUT_MAX_MS     3600000
+#define DATA_SIZE_MAX		   (1u << 20) /* of one node, bytes */
+#define TXN_OPERATIONS_MAX	   128	      /* in each branch */
+#define CONDITIONS_MAX		   64	      /* of one operation or transaction */
+#define SEQUENCE_DIGITS_MAX	   20	      /* of the counter in a sequential node's name */
+#define LIST_LIMIT_MAX		   10000      /* children in one page */
+#define RESPONSE_SIZE_MAX	   (FRAME_CLIENT_MAX - 4096)
+#define LIST_PAGE_SIZE_MAX	   (1u << 20) /* bytes in one page of a listing or log */
+#define SESSION_TIMEOUT_MIN_MS	   1000
+#define SESSION_TIMEOUT_MAX_MS	   3600000
 #define SESSION_TIMEOUT_DEFAULT_MS 10000
-#define SESSION_SECRET_MIN   16
-#define SESSION_SECRET_MAX   64
-#define SESSION_WINDOW       1024 /* writes of one session in flight */
+#define SESSION_SECRET_MIN	   16
+#define SESSION_SECRET_MAX	   64
+#define SESSION_WINDOW		   1024 /* writes of one session in flight */
 
 enum op {
 #define OP(name, number, class, text) OP_##name = (number),
@@ -99,22 +99,22 @@ const char *op_name(unsigned op); /* "CREATE", or "?" */
 enum consistency {
 	CONSISTENCY_LINEARIZABLE = 0,
 	CONSISTENCY_AT_LEAST = 1, /* any member that has applied the given revision */
-	CONSISTENCY_LOCAL = 2,    /* whatever this member has; the answer says how stale */
+	CONSISTENCY_LOCAL = 2,	  /* whatever this member has; the answer says how stale */
 };
 
 enum op_flags {
 	OP_SEQUENTIAL = 1 << 0, /* CREATE: append the parent's counter to the name, %010 */
-	OP_PARENTS = 1 << 1,    /* CREATE, PUT: create missing parents, persistent */
-	OP_RECURSIVE = 1 << 2,  /* DELETE: the whole subtree.  LOG: the subtree */
-	OP_PREVIOUS = 1 << 3,   /* writes: answer with the node as it was */
-	OP_WITH_STAT = 1 << 4,  /* writes: answer with the new stat.  LIST: each child's stat */
-	OP_WITH_DATA = 1 << 5,  /* LIST, LOG: data too */
+	OP_PARENTS = 1 << 1,	/* CREATE, PUT: create missing parents, persistent */
+	OP_RECURSIVE = 1 << 2,	/* DELETE: the whole subtree.  LOG: the subtree */
+	OP_PREVIOUS = 1 << 3,	/* writes: answer with the node as it was */
+	OP_WITH_STAT = 1 << 4,	/* writes: answer with the new stat.  LIST: each child's stat */
+	OP_WITH_DATA = 1 << 5,	/* LIST, LOG: data too */
 	OP_FLAGS_KNOWN = (1 << 6) - 1,
 };
 
 enum condition_kind {
-	CONDITION_EXISTS = 1,   /* value 1 or 0, relation EQUAL */
-	CONDITION_VERSION = 2,  /* of an existing node */
+	CONDITION_EXISTS = 1,  /* value 1 or 0, relation EQUAL */
+	CONDITION_VERSION = 2, /* of an existing node */
 	CONDITION_CREATED = 3,
 	CONDITION_MODIFIED = 4,
 	CONDITION_OWNER = 5,
@@ -146,9 +146,9 @@ struct operation {
 	struct slice data; /* bytes NULL: absent, which is not empty */
 	uint32_t condition_count;
 	struct cursor conditions; /* at the first of them: condition_next() */
-	struct slice after;       /* LIST */
-	uint64_t limit;           /* LIST, LOG; 0: as many as fit */
-	uint64_t revision;        /* LIST: of the first page, or 0.  LOG: from */
+	struct slice after;	  /* LIST */
+	uint64_t limit;		  /* LIST, LOG; 0: as many as fit */
+	uint64_t revision;	  /* LIST: of the first page, or 0.  LOG: from */
 };
 
 /* Each branch: a count of pairs [op, operation] and a cursor at the first: operation_next(). */
@@ -164,7 +164,7 @@ struct transaction {
 struct request {
 	uint64_t xid;
 	uint8_t op;
-	uint64_t seq;          /* WRITE */
+	uint64_t seq;	       /* WRITE */
 	uint64_t acknowledged; /* WRITE: every seq up to this one has been answered */
 	uint8_t consistency;   /* READ */
 	uint64_t at_least;     /* READ */
@@ -180,7 +180,7 @@ struct response {
 };
 
 #define CLUSTER_ID_SIZE 16
-#define DISK_ID_SIZE    16
+#define DISK_ID_SIZE	16
 
 struct hello {
 	uint32_t version_min;
@@ -189,7 +189,7 @@ struct hello {
 	uint64_t member_id;
 	uint64_t epoch;
 	struct slice cluster_id; /* CLUSTER_ID_SIZE bytes, or absent */
-	struct slice disk_id;    /* DISK_ID_SIZE bytes, or absent */
+	struct slice disk_id;	 /* DISK_ID_SIZE bytes, or absent */
 	struct slice name;
 	struct slice software; /* "synod 0.1.0" */
 };
@@ -205,19 +205,19 @@ enum node_kind {
 };
 
 struct node_stat {
-	uint64_t created;           /* revisions */
+	uint64_t created; /* revisions */
 	uint64_t modified;
 	uint64_t children_modified;
-	uint64_t version;           /* data writes, from 0 */
-	uint64_t children_version;  /* creations and deletions of children */
+	uint64_t version;	   /* data writes, from 0 */
+	uint64_t children_version; /* creations and deletions of children */
 	uint64_t access_version;
-	uint64_t created_ms;        /* Unix time, informational */
+	uint64_t created_ms; /* Unix time, informational */
 	uint64_t modified_ms;
-	uint64_t owner;             /* session or lease, 0: none */
+	uint64_t owner; /* session or lease, 0: none */
 	uint64_t data_size;
 	bool has_data;
 	uint64_t children;
-	uint64_t sequence;          /* children ever created */
+	uint64_t sequence; /* children ever created */
 	uint8_t kind;
 };
 
@@ -229,7 +229,7 @@ enum change_kind {
 
 enum change_cause {
 	CAUSE_REQUEST = 0, /* somebody asked */
-	/* 1 closed, 2 expired, 3 revoked, 4 superseded: numbers kept for them */
+			   /* 1 closed, 2 expired, 3 revoked, 4 superseded: numbers kept for them */
 };
 
 struct change {
@@ -253,28 +253,28 @@ enum member_role {
 struct member_status {
 	struct slice name;
 	uint64_t member_id;
-	uint8_t role;         /* enum member_role */
-	struct slice leader;  /* name; empty: none known */
-	struct slice ballot;  /* "1.7.2" */
+	uint8_t role;	     /* enum member_role */
+	struct slice leader; /* name; empty: none known */
+	struct slice ballot; /* "1.7.2" */
 	uint64_t epoch;
-	uint64_t chosen;      /* slots */
+	uint64_t chosen; /* slots */
 	uint64_t applied;
 	uint64_t length;
 	uint64_t revision;
 	uint64_t nodes;
 	uint64_t sessions;
-	uint64_t clients;     /* connections */
-	uint64_t pending;     /* requests in progress */
+	uint64_t clients; /* connections */
+	uint64_t pending; /* requests in progress */
 	uint64_t database_bytes;
 	uint64_t journal_bytes;
-	uint64_t sync_p99_us; /* of the journal, since start */
-	uint64_t uptime_ms;   /* of the process */
+	uint64_t sync_p99_us;	 /* of the journal, since start */
+	uint64_t uptime_ms;	 /* of the process */
 	struct slice state_hash; /* 32 hex digits, at `applied` */
 	struct slice software;
-	struct slice problem; /* empty, or what is wrong in words: "disk nearly full" */
+	struct slice problem;	 /* empty, or what is wrong in words: "disk nearly full" */
 	struct slice cluster_id; /* 32 hex digits */
 	uint64_t voters;
-	uint64_t tolerates;   /* how many more members may fail before writes stop */
+	uint64_t tolerates; /* how many more members may fail before writes stop */
 };
 
 /* ---- encoding: each appends one packed element ---- */
@@ -284,12 +284,12 @@ void request_encode(struct buffer *out, const struct request *request);
 
 /* The response's head; the caller then appends exactly one element, the result. */
 void response_encode_head(struct buffer *out, uint64_t xid, int error, uint64_t revision,
-                          uint64_t stale_ms);
+			  uint64_t stale_ms);
 void condition_encode(struct buffer *out, const struct condition *condition);
 
 /* OPERATION with CONDITIONS (operation->condition_count of them). */
 void operation_encode(struct buffer *out, const struct operation *operation,
-                      const struct condition *conditions);
+		      const struct condition *conditions);
 void stat_encode(struct buffer *out, const struct node_stat *stat);
 void change_encode(struct buffer *out, const struct change *change);
 void member_status_encode(struct buffer *out, const struct member_status *status);
