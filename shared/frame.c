@@ -83,12 +83,13 @@ frame_begin(struct buffer *buffer, uint8_t type)
 void
 frame_end(struct buffer *buffer, size_t begin)
 {
-	uint8_t *header = buffer->bytes + begin;
+	uint8_t *header;
 	size_t body_size;
 
 	if (buffer->failed)
 		return;
 	CHECK(buffer->size >= begin + FRAME_HEADER_SIZE);
+	header = buffer->bytes + begin;
 	body_size = buffer->size - begin - FRAME_HEADER_SIZE;
 	CHECK(body_size <= UINT32_MAX);
 	store_u32(header + LENGTH_AT, (uint32_t)body_size);
