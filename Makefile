@@ -133,7 +133,7 @@ deps: deps-test ## install the Debian packages needed to build and test (as root
 # ---- objects, programs, libraries ----
 
 define layer_rule
-$(B)/lib/$(1).a: $$(call objects,$$(SRC_$(1)))
+$(B)/lib/$(1).a: $$(call objects,$$(SRC_$(1))) | deps-build
 	@mkdir -p $$(@D)
 	$$(Q)rm -f $$@ && ar rcsD $$@ $$^
 endef
@@ -218,7 +218,7 @@ SYSTEM_TESTS := $(patsubst tests/system/%.c,%,$(wildcard tests/system/*.c))
 # Scripts are run where the programs are the user's: sanitizers would only slow them down.
 SCRIPT_TESTS := $(if $(filter release,$(FLAVOUR)),$(wildcard tests/system/*.sh))
 
-$(B)/obj/tests/%.o: | deps-test
+$(call objects,$(wildcard tests/*/*.c tests/unit/*/*.c)): | deps-test
 
 define unit_rule
 $(B)/unit/$(1): $(B)/obj/tests/unit/$(1).o $(call archives,$(ARCHIVES_FOR_$(patsubst %/,%,$(dir $(1)))) support)
