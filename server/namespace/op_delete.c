@@ -107,6 +107,9 @@ delete_top(struct namespace *namespace, struct slice path)
 		return error;
 	CHECK(node != NULL);
 	CHECK(parent != NULL);
+	node_begin_change(namespace, node);
+	node->stat.children = 0;
+	node_end_change(namespace, node);
 	node_delete(namespace, parent, node);
 	return SYNOD_OK;
 }

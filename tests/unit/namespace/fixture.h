@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/namespace/internal.h"
+#include "shared/check.h"
 #include "shared/error.h"
 #include "shared/path.h"
 
