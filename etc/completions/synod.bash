@@ -1,0 +1,77 @@
+# Completion of synod(1) for bash.  Commands and options come from `synod help` itself, paths from
+# the ensemble (within a second, or not at all).
+
+_synod_options()
+{
+	synod ${1:+"$1"} --help 2>/dev/null | grep -oE '^ +(-[a-z], )? *--[a-z-]+' | grep -oE -- '-(-[a-z-]+|[a-z])\b'
+}
+
+_synod_commands()
+{
+	synod --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+_synod_paths()
+{
+	local parent="${1%/*}"
+
+	[[ $1 == /* ]] || { echo /; return; }
+	synod "${endpoints[@]}" --timeout 1 ls "${parent:-/}" 2>/dev/null |
+		while IFS= read -r name; do
+			printf '%s/%s\n' "$parent" "$name"
+		done
+}
+
+_synod()
+{
+	local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}"
+	local command="" endpoints=() i
+	local IFS=$'\n'
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case "${COMP_WORDS[i]}" in
+		-e | --endpoints)
+			endpoints=(-e "${COMP_WORDS[++i]}")
+			# readline takes a colon for the end of a word
+			while [[ ${COMP_WORDS[i + 1]} == : ]]; do
+				endpoints[1]+=":${COMP_WORDS[i + 2]}"
+				((i += 2))
+			done
+			;;
+		--timeout | --color) ((i++)) ;;
+		-*) ;;
+		*) command="${COMP_WORDS[i]}" && break ;;
+		esac
+	done
+
+	case "$previous" in
+	-e | --endpoints) return ;;
+	--color) COMPREPLY=($(compgen -W $'auto\nalways\nnever' -- "$current")) && return ;;
+	--consistency) COMPREPLY=($(compgen -W $'linearizable\nlocal' -- "$current")) && return ;;
+	-f | --file | --history | --record | --check)
+		COMPREPLY=($(compgen -f -- "$current"))
+		return
+		;;
+	esac
+
+	if [[ $current == -* ]]; then
+		COMPREPLY=($(compgen -W "$(_synod_options "$command")" -- "$current"))
+		return
+	fi
+	case "$command" in
+	"" | help) COMPREPLY=($(compgen -W "$(_synod_commands)" -- "$current")) ;;
+	member) COMPREPLY=($(compgen -W $'list\ntransfer' -- "$current")) ;;
+	bench) COMPREPLY=($(compgen -W $'write\nread\nmixed\ngap' -- "$current")) ;;
+	txn) COMPREPLY=($(compgen -f -- "$current")) ;;
+	import | export)
+		COMPREPLY=($(compgen -f -- "$current") $(compgen -W "$(_synod_paths "$current")" -- "$current"))
+		;;
+	status | version) ;;
+	*)
+		COMPREPLY=($(compgen -W "$(_synod_paths "$current")" -- "$current"))
+		compopt -o nospace
+		;;
+	esac
+}
+
+complete -F _synod synod
