@@ -366,7 +366,7 @@ uninstall: ## remove what install brought; configuration and data stay
 
 .PHONY: installcheck
 installcheck: deps-pc all ## install into a temporary place, build an example there and run it
-	+$(Q)MAKE_PROGRAM="$(MAKE)" CC="$(CC)" bash tests/installcheck.sh
+	+$(Q)MAKE_PROGRAM="$(MAKE)" CC="$(CC)" BUILD="$(abspath $(BUILD))" bash tests/installcheck.sh
 
 # ---- the rest ----
 
