@@ -251,9 +251,7 @@ look_at_space(struct recorder *recorder, uint64_t now_ms)
 	if (now_ms < recorder->space_ms + SPACE_INTERVAL_MS)
 		return;
 	recorder->space_ms = now_ms;
-	if (space_check(recorder->options.space))
-		log_warning("cannot look at the free disk space: %s", disk_real_why());
-	recorder->is_low = space_is_low(recorder->options.space);
+	recorder->is_low = space_check(recorder->options.space) == SPACE_LOW;
 	if (recorder->is_low != was_low) {
 		if (recorder->is_low)
 			log_warning("disk nearly full: refusing growth; reads and deletes go on");
@@ -461,7 +459,6 @@ recorder_free(struct recorder *recorder)
 	journal_close(recorder->options.journal);
 	identity_close(recorder->options.identity_store);
 	space_close(recorder->options.space);
-	free(recorder->options.space);
 	free(recorder);
 }
 

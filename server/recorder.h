@@ -64,7 +64,7 @@ struct recorder_options {
 	struct journal *journal;              /* taken over */
 	struct identity_store *identity_store; /* taken over */
 	struct identity identity;
-	struct space *space;                  /* taken over, on the heap */
+	struct space *space;                  /* taken over */
 	struct clock *clock;
 	struct actor *member;
 	void (*fatal)(void *context, int error, const char *why);

@@ -156,7 +156,7 @@ check_has_segments(struct member *member, const char *directory, char *why)
 	if (disk->ops->list(disk, directory, look_at_name, &looked) == SYNOD_OK && looked.has_segment)
 		return SYNOD_OK;
 	snprintf(why, MEMBER_WHY_SIZE,
-	         "%.900s: the journal has no segments, though this member has promised: accepted values "
+	         "%.512s: the journal has no segments, though this member has promised: accepted values "
 	         "were lost, so it must not vote; see synodd(8), DAMAGE",
 	         directory);
 	return SYNOD_CORRUPT;
@@ -192,27 +192,6 @@ open_journal(struct member *member, struct opened *opened, char *why)
 		          (unsigned long)opened->recovered.damaged_first,
 		          (unsigned long)opened->recovered.damaged_last);
 	return SYNOD_OK;
-}
-
-static int
-open_space(struct member *member, struct opened *opened, char *why)
-{
-	struct space_options options = {
-	    .disk = member->options.disk,
-	    .directory = member->options.data,
-	    .low_bytes = member->options.space_reserve,
-	};
-	int error;
-
-	opened->space = check_calloc(1, sizeof *opened->space);
-	error = space_open(opened->space, &options);
-	if (error) {
-		free(opened->space);
-		opened->space = NULL;
-		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot look at the free space (%s)",
-		         options.directory, options.disk->ops->why(options.disk));
-	}
-	return error;
 }
 
 /* What must hold between the three durable parts; otherwise one of them was lost or exchanged. */
@@ -294,7 +273,7 @@ startup_open(struct member *member, struct opened *opened, char *why)
 	if (!error)
 		error = check_together(member, opened, why);
 	if (!error)
-		error = open_space(member, opened, why);
+		error = space_open(disk, options->data, options->space_reserve, &opened->space, why);
 	return error;
 }
 
@@ -304,10 +283,7 @@ startup_undo(struct member *member, struct opened *opened)
 	(void)member;
 	if (opened->journal)
 		journal_recovered_fini(&opened->recovered);
-	if (opened->space) {
-		space_close(opened->space);
-		free(opened->space);
-	}
+	space_close(opened->space);
 	if (opened->namespace)
 		namespace_close(opened->namespace);
 	if (opened->database)

@@ -17,9 +17,26 @@ run_operation(struct namespace *namespace, const struct command *command, struct
 	return operation_run(namespace, &operation, answer);
 }
 
+/* The leader would not propose it, but its number has to be used up: the refusal is the answer. */
+static int
+run_refused(const struct command *command, struct answer *answer)
+{
+	struct cursor cursor;
+	uint64_t error;
+
+	cursor_init(&cursor, command->body);
+	error = cursor_u64(&cursor);
+	if (cursor_finish(&cursor) != SYNOD_OK || error == SYNOD_OK || error > INT32_MAX ||
+	    !error_is_known((int)error))
+		error = SYNOD_BAD_MESSAGE;
+	return answer_error(answer, (int)error, NULL);
+}
+
 static int
 run_write(struct namespace *namespace, const struct command *command, struct answer *answer)
 {
+	if (command->op == OP_REFUSED)
+		return run_refused(command, answer);
 	if (command->op == OP_TXN)
 		return transaction_run(namespace, command->body, answer);
 	return run_operation(namespace, command, answer);
