@@ -284,8 +284,6 @@ run_command(struct cli *cli)
 {
 	const struct command *command = cli->command;
 
-	cli->json = cli->options.given[OPTION_JSON];
-	cli->quiet = cli->options.given[OPTION_QUIET];
 	if (cli_set_colors(cli) != 0)
 		return EXIT_USAGE;
 	if (cli->options.given[OPTION_VERSION])
@@ -325,6 +323,7 @@ parse_and_run(struct cli *cli, int argc, char **argv)
 
 	if (first < 0)
 		return cli_usage(cli, "%s", cli->options.problem);
+	cli->json = cli->options.given[OPTION_JSON];
 	if (first == argc) {
 		if (cli->options.given[OPTION_VERSION])
 			return command_version(cli);
@@ -340,6 +339,8 @@ parse_and_run(struct cli *cli, int argc, char **argv)
 			      false);
 	if (first < 0)
 		return cli_usage(cli, "%s", cli->options.problem);
+	cli->json = cli->options.given[OPTION_JSON];
+	cli->quiet = cli->options.given[OPTION_QUIET];
 	cli->words = argv + first;
 	cli->word_count = argc - first;
 	return run_command(cli);

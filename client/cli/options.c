@@ -115,7 +115,9 @@ describe_problem(struct options *options, int value, char **argv)
 		snprintf(options->problem, sizeof options->problem, "--%s takes no argument",
 			 rows[optopt - LONG_ONLY_BASE].word);
 	} else if (optopt) {
-		snprintf(options->problem, sizeof options->problem, "unknown option '-%c'", optopt);
+		snprintf(options->problem, sizeof options->problem,
+			 "unknown option '-%c'; a value that begins with '-' goes after '--'",
+			 optopt);
 	} else {
 		snprintf(options->problem, sizeof options->problem,
 			 "unknown or ambiguous option '%.80s'", word);

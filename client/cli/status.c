@@ -69,6 +69,10 @@ status_row(struct table *table, const struct synod_member_status *member,
 static void
 print_summary(const struct cli *cli, const struct verdict *verdict)
 {
+	if (verdict->reachable == 0) {
+		printf("%sno member can be reached%s\n", cli_red(cli), cli_plain(cli));
+		return;
+	}
 	printf("%" PRIu64 " of %" PRIu64 " members reachable; ", verdict->reachable,
 	       verdict->voters);
 	if (!verdict->has_quorum)

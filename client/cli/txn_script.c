@@ -1,54 +1,24 @@
-/* Parses the language of `synod txn`: words first, then statements. */
+/* Parses the statements of `synod txn`. */
 #include "client/cli/txn_script.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/cli/memory.h"
+#include "client/cli/txn_words.h"
 #include "client/cli/units.h"
-
-#define WORDS_MAX 8 /* in one statement: more is a mistake whatever they are */
-
-struct word {
-	char *text; /* followed by a zero byte that does not count */
-	size_t size;
-	bool is_quoted;
-};
 
 struct parser {
 	struct txn_script *script;
-	const char *text;
-	size_t size;
-	size_t position;
-	size_t line;
-	char *scratch;		      /* as large as TEXT: no word can be larger */
-	struct word words[WORDS_MAX]; /* of the present statement */
-	size_t word_count;
+	struct words words;
 	bool in_then;
 	bool in_else;
 };
 
-static int mistake(struct parser *parser, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+#define mistake(parser, ...) words_mistake(&(parser)->words, __VA_ARGS__)
 
-static int
-mistake(struct parser *parser, const char *format, ...)
-{
-	struct txn_script *script = parser->script;
-	va_list arguments;
-
-	script->line = parser->line;
-	va_start(arguments, format);
-	vsnprintf(script->problem, sizeof script->problem, format, arguments);
-	va_end(arguments);
-	return -1;
-}
-
-/* Zeroed memory that lives as long as the script. */
-static void *
-keep(struct txn_script *script, size_t size)
+void *
+txn_script_keep(struct txn_script *script, size_t size)
 {
 	void *memory = must_calloc(1, size);
 
@@ -56,174 +26,6 @@ keep(struct txn_script *script, size_t size)
 		must_resize(script->memory, script->memory_count + 1, sizeof *script->memory);
 	script->memory[script->memory_count++] = memory;
 	return memory;
-}
-
-/* ---- words ---- */
-
-static bool
-at_end(const struct parser *parser)
-{
-	return parser->position == parser->size;
-}
-
-static bool
-is_space(char letter)
-{
-	return letter == ' ' || letter == '\t' || letter == '\r';
-}
-
-/* The letter OFFSET after the present position; a newline past the end. */
-static char
-peek(const struct parser *parser, size_t offset)
-{
-	if (parser->size - parser->position <= offset)
-		return '\n';
-	return parser->text[parser->position + offset];
-}
-
-static bool
-ends_word(char letter)
-{
-	return is_space(letter) || letter == '\n';
-}
-
-static int
-hex_digit(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	if (digit >= 'a' && digit <= 'f')
-		return digit - 'a' + 10;
-	if (digit >= 'A' && digit <= 'F')
-		return digit - 'A' + 10;
-	return -1;
-}
-
-/* Read what stands after a backslash into *LETTER. */
-static int
-read_escape(struct parser *parser, char *letter)
-{
-	int high = hex_digit(peek(parser, 1));
-	int low = hex_digit(peek(parser, 2));
-
-	*letter = peek(parser, 0);
-	switch (*letter) {
-	case '"':
-	case '\\': break;
-	case 'n': *letter = '\n'; break;
-	case 't': *letter = '\t'; break;
-	case 'x':
-		if (high < 0 || low < 0)
-			return mistake(parser, "\\x needs two hexadecimal digits");
-		*letter = (char)(high << 4 | low);
-		parser->position += 2;
-		break;
-	default: return mistake(parser, "after a backslash comes one of \" \\ n t xNN");
-	}
-	parser->position++;
-	return 0;
-}
-
-static int
-read_quoted(struct parser *parser, size_t *size)
-{
-	parser->position++;
-	for (;;) {
-		char letter = peek(parser, 0);
-
-		if (letter == '\n')
-			return mistake(parser, "the quote is not closed on its line");
-		parser->position++;
-		if (letter == '"')
-			break;
-		if (letter == '\\' && read_escape(parser, &letter) != 0)
-			return -1;
-		parser->scratch[(*size)++] = letter;
-	}
-	if (!ends_word(peek(parser, 0)))
-		return mistake(parser, "a space is missing after the closing quote");
-	return 0;
-}
-
-static int
-read_word(struct parser *parser, struct word *word)
-{
-	size_t size = 0;
-
-	word->is_quoted = peek(parser, 0) == '"';
-	if (word->is_quoted) {
-		if (read_quoted(parser, &size) != 0)
-			return -1;
-	} else {
-		while (!ends_word(peek(parser, 0)))
-			parser->scratch[size++] = parser->text[parser->position++];
-	}
-	word->text = keep(parser->script, size + 1);
-	memcpy(word->text, parser->scratch, size);
-	word->size = size;
-	return 0;
-}
-
-static bool
-word_is(const struct word *word, const char *text)
-{
-	return !word->is_quoted && strcmp(word->text, text) == 0;
-}
-
-static bool
-begins_statement(const struct word *word)
-{
-	return word_is(word, "if") || word_is(word, "then") || word_is(word, "else");
-}
-
-/* Read one more word of the statement; *ENDED if it belongs to the next one. */
-static int
-add_word(struct parser *parser, bool *ended)
-{
-	size_t start = parser->position;
-	struct word word;
-
-	if (read_word(parser, &word) != 0)
-		return -1;
-	*ended = parser->word_count > 0 && begins_statement(&word);
-	if (*ended) {
-		parser->position = start;
-		return 0;
-	}
-	if (parser->word_count == WORDS_MAX)
-		return mistake(parser, "too many words; a text with spaces needs quotes");
-	parser->words[parser->word_count++] = word;
-	return 0;
-}
-
-/* Read the words of the next statement: none at the end of the script. */
-static int
-read_statement(struct parser *parser)
-{
-	bool ended = false;
-
-	parser->word_count = 0;
-	while (!at_end(parser) && !ended) {
-		char letter = peek(parser, 0);
-
-		if (letter == '\n') {
-			if (parser->word_count > 0)
-				break; /* still on this line, for messages */
-			parser->line++;
-			parser->position++;
-		} else if (is_space(letter)) {
-			parser->position++;
-		} else if (letter == '#') {
-			while (peek(parser, 0) != '\n')
-				parser->position++;
-		} else if (letter == ';' && ends_word(peek(parser, 1))) {
-			parser->position++;
-			ended = parser->word_count > 0;
-		} else if (add_word(parser, &ended) != 0) {
-			return -1;
-		}
-	}
-	return 0;
 }
 
 /* ---- conditions ---- */
@@ -379,7 +181,7 @@ static int
 parse_check(struct parser *parser, const struct word *words, size_t count,
 	    struct synod_operation *operation, struct synod_write_options *options)
 {
-	struct synod_condition *condition = keep(parser->script, sizeof *condition);
+	struct synod_condition *condition = txn_script_keep(parser->script, sizeof *condition);
 
 	if (parse_condition(parser, words, count, condition) != 0)
 		return -1;
@@ -394,7 +196,7 @@ static int
 parse_operands(struct parser *parser, const struct verb *verb, const struct word *words,
 	       size_t count, struct synod_operation *operation)
 {
-	struct synod_write_options *options = keep(parser->script, sizeof *options);
+	struct synod_write_options *options = txn_script_keep(parser->script, sizeof *options);
 
 	operation->write = options;
 	options->want_stat = verb->takes_data; /* the version that a write led to is shown */
@@ -432,7 +234,7 @@ add_operation(struct parser *parser, const struct synod_operation *operation)
 	*operations = must_resize(*operations, *count + 1, sizeof **operations);
 	*lines = must_resize(*lines, *count + 1, sizeof **lines);
 	(*operations)[*count] = *operation;
-	(*lines)[*count] = parser->line;
+	(*lines)[*count] = parser->words.line;
 	(*count)++;
 }
 
@@ -467,7 +269,8 @@ parse_if(struct parser *parser)
 
 	if (parser->in_then || parser->in_else || script->transaction.then_count > 0)
 		return mistake(parser, "'if' must come before 'then' and all operations");
-	if (parse_condition(parser, parser->words + 1, parser->word_count - 1, &condition) != 0)
+	if (parse_condition(parser, parser->words.words + 1, parser->words.count - 1, &condition) !=
+	    0)
 		return -1;
 	script->conditions = must_resize(script->conditions, *count + 1, sizeof condition);
 	script->conditions[(*count)++] = condition;
@@ -478,15 +281,15 @@ parse_if(struct parser *parser)
 static int
 parse_rest(struct parser *parser)
 {
-	if (parser->word_count == 1)
+	if (parser->words.count == 1)
 		return 0;
-	return parse_operation(parser, parser->words + 1, parser->word_count - 1);
+	return parse_operation(parser, parser->words.words + 1, parser->words.count - 1);
 }
 
 static int
 parse_statement(struct parser *parser)
 {
-	const struct word *first = &parser->words[0];
+	const struct word *first = &parser->words.words[0];
 
 	if (word_is(first, "if"))
 		return parse_if(parser);
@@ -506,23 +309,23 @@ parse_statement(struct parser *parser)
 		parser->script->has_else = true;
 		return parse_rest(parser);
 	}
-	return parse_operation(parser, parser->words, parser->word_count);
+	return parse_operation(parser, parser->words.words, parser->words.count);
 }
 
 int
 txn_script_parse(struct txn_script *script, const char *text, size_t size)
 {
-	struct parser parser = {.script = script, .text = text, .size = size, .line = 1};
+	struct parser parser = {.script = script};
 	int failed;
 
 	memset(script, 0, sizeof *script);
-	parser.scratch = must_calloc(size + 1, 1);
+	words_init(&parser.words, script, text, size);
 	do {
-		failed = read_statement(&parser);
-		if (!failed && parser.word_count > 0)
+		failed = words_read_statement(&parser.words);
+		if (!failed && parser.words.count > 0)
 			failed = parse_statement(&parser);
-	} while (!failed && parser.word_count > 0);
-	free(parser.scratch);
+	} while (!failed && parser.words.count > 0);
+	words_fini(&parser.words);
 	if (!failed && script->transaction.condition_count == 0 &&
 	    script->transaction.then_count == 0)
 		failed = mistake(&parser, "the transaction is empty");

@@ -48,6 +48,9 @@ int txn_script_parse(struct txn_script *script, const char *text, size_t size);
 
 void txn_script_fini(struct txn_script *script);
 
+/* Zeroed memory that lives as long as the script. */
+void *txn_script_keep(struct txn_script *script, size_t size);
+
 /* "create", for messages and results. */
 const char *txn_op_name(enum synod_op op);
 

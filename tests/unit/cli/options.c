@@ -89,7 +89,8 @@ says_what_is_wrong(void **state)
 {
 	(void)state;
 	assert_refused("set /a --bogus", "unknown or ambiguous option '--bogus'");
-	assert_refused("set /a -5", "unknown option '-5'");
+	assert_refused("set /a -5",
+		       "unknown option '-5'; a value that begins with '-' goes after '--'");
 	assert_refused("set /a --if-version", "--if-version needs its VERSION");
 	assert_refused("set /a -e", "--endpoints needs its HOST:PORT,...");
 	assert_refused("set /a --json=yes", "--json takes no argument");
