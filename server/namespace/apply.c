@@ -115,7 +115,7 @@ apply_client(struct namespace *namespace, const struct command *command, struct 
 {
 	if (command->op == OP_SESSION_OPEN)
 		return session_command_open(namespace, command, answer, applied);
-	if (op_class(command->op) != OP_CLASS_WRITE)
+	if (op_class(command->op) != OP_CLASS_WRITE && command->op != OP_REFUSED)
 		return answer_error(answer, SYNOD_UNSUPPORTED, "not a write");
 	return apply_write(namespace, command, answer, applied);
 }
