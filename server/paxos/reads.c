@@ -24,7 +24,7 @@ round_add(struct read_round *round, member_id member, uint64_t cookie)
 void
 reads_init(struct paxos *paxos)
 {
-	paxos->reads.nonce = paxos_random(paxos, UINT64_MAX) / 2;
+	paxos->reads.nonce = paxos_random(paxos, UINT64_C(1) << 60);
 }
 
 void

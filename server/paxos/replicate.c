@@ -249,6 +249,8 @@ replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
 		if (agreed < voter->matched)
 			agreed = voter->matched;
 		rewind_to(paxos, voter, agreed, update);
+	} else if (voter->state == VOTER_SYNCING && agreed + 1 >= voter->next) {
+		flights_clear(voter); /* the page arrived, its RESYNC did not */
 	}
 	if (message->sequence >= voter->probe_sequence)
 		voter->probe_sequence = 0;
