@@ -103,7 +103,7 @@ ensemble_start(struct ensemble *ensemble, unsigned index)
 {
 	struct ensemble_member *member = &ensemble->members[index];
 	char path[512];
-	char *arguments[32] = {path,           "--name",  member->name,   "--data",
+	const char *arguments[32] = {path,           "--name",  member->name,   "--data",
 	                       member->data,   "--peers", ensemble->peers, "--clients",
 	                       member->client, "-d"};
 	posix_spawn_file_actions_t actions;
@@ -111,14 +111,14 @@ ensemble_start(struct ensemble *ensemble, unsigned index)
 	int error;
 
 	for (unsigned i = 0; ensemble->extra[i]; i++)
-		arguments[count++] = (char *)ensemble->extra[i];
+		arguments[count++] = ensemble->extra[i];
 	arguments[count] = NULL;
 	binary_path(path, sizeof path, "synodd");
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, member->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	posix_spawn_file_actions_adddup2(&actions, 1, 2);
-	error = posix_spawn(&member->pid, path, &actions, NULL, arguments, environ);
+	error = posix_spawn(&member->pid, path, &actions, NULL, (char *const *)arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (error)
 		member->pid = 0;
@@ -169,7 +169,7 @@ ensemble_signal(struct ensemble *ensemble, unsigned index, int number)
 void
 ensemble_fini(struct ensemble *ensemble)
 {
-	char *const arguments[] = {"rm", "-rf", ensemble->directory, NULL};
+	const char *arguments[] = {"rm", "-rf", ensemble->directory, NULL};
 	pid_t pid;
 
 	for (unsigned i = 0; i < ensemble->size; i++) {
@@ -178,7 +178,7 @@ ensemble_fini(struct ensemble *ensemble)
 	}
 	if (getenv("SYNOD_KEEP"))
 		return;
-	if (posix_spawnp(&pid, "rm", NULL, NULL, arguments, environ) == 0)
+	if (posix_spawnp(&pid, "rm", NULL, NULL, (char *const *)arguments, environ) == 0)
 		waitpid(pid, NULL, 0);
 }
 
@@ -299,7 +299,7 @@ feed_and_read(int input_fd, const char *input, int output_fd, char *output, size
 }
 
 int
-ensemble_run(const struct ensemble *ensemble, char *const arguments[], const char *input,
+ensemble_run(const struct ensemble *ensemble, const char *const arguments[], const char *input,
              char *output, size_t size)
 {
 	posix_spawn_file_actions_t actions;
@@ -315,7 +315,7 @@ ensemble_run(const struct ensemble *ensemble, char *const arguments[], const cha
 	posix_spawn_file_actions_adddup2(&actions, to[0], 0);
 	posix_spawn_file_actions_adddup2(&actions, from[1], 1);
 	posix_spawn_file_actions_adddup2(&actions, from[1], 2);
-	error = posix_spawn(&pid, path, &actions, NULL, arguments, environ);
+	error = posix_spawn(&pid, path, &actions, NULL, (char *const *)arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(to[0]);
 	close(from[1]);

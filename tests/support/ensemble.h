@@ -59,7 +59,7 @@ bool ensemble_agrees(const struct ensemble *ensemble, unsigned limit_ms);
 
 /* Run a program of the binaries' directory to its end: exit code, with its output (both streams) in
  * OUTPUT.  INPUT may be NULL. */
-int ensemble_run(const struct ensemble *ensemble, char *const arguments[], const char *input,
+int ensemble_run(const struct ensemble *ensemble, const char *const arguments[], const char *input,
                  char *output, size_t size);
 
 /* Monotonic milliseconds. */

@@ -28,8 +28,8 @@ static int
 run_member(struct ensemble *ensemble, unsigned index, const char *name, const char *data)
 {
 	struct ensemble_member *member = &ensemble->members[index];
-	char *arguments[] = {"synodd",        "--name",          (char *)name,   "--data",
-	                     (char *)data,    "--peers",         ensemble->peers, "--clients",
+	const char *arguments[] = {"synodd",        "--name",          name,   "--data",
+	                     data,    "--peers",         ensemble->peers, "--clients",
 	                     member->client,  "-d",              NULL};
 
 	return ensemble_run(ensemble, arguments, NULL, output, sizeof output);
