@@ -171,16 +171,18 @@ static void
 take_batch(struct journal *journal)
 {
 	struct journal_segment *current = &journal->current;
-	struct slice span = {journal->batch.bytes, journal->batch.size};
+	const struct journal_batch *batch = &journal->batch;
 	struct journal_record record;
 
-	for (size_t at = 0; journal_next_record(span, &at, &record); at += record.size)
+	for (size_t at = 0; at < batch->size; at = (size_t)journal_record_end(at, &record)) {
+		CHECK(journal_record_parse(batch->bytes + at, batch->size - at, &record));
 		CHECK(journal_log_apply(&journal->log, &record, current->number,
 					current->position + at));
+	}
 	CHECK(journal->log.length == journal->batch_length);
-	CHECK(journal->log.number == journal->batch.number);
-	CHECK(journal->log.chain == journal->batch.chain);
-	current->position += journal->batch.size;
+	CHECK(journal->log.number == batch->number);
+	CHECK(journal->log.chain == batch->chain);
+	current->position += batch->size;
 }
 
 static int

@@ -34,7 +34,7 @@
  *         16    4  length, with these 64 bytes, without padding
  *         20    1  type: 1 ENTRY, 2 SYNC, 3 END, 4 CONTINUE
  *         21    1  ENTRY: kind of the entry
- *         22    1  flags: 1 first record of its batch
+ *         22    1  flags: 1 first record of its batch, 2 last before the end mark
  *         23    1  zero
  *         24    8  number: 1 for the first, one more for each record of the journal
  *         32    8  slot: ENTRY its own; SYNC the last that stays; END, CONTINUE the length

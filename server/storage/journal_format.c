@@ -181,7 +181,7 @@ journal_batch_fini(struct journal_batch *batch)
 static uint8_t *
 grow(struct journal_batch *batch, size_t size)
 {
-	if (batch->capacity - batch->size < size) {
+	if (batch->capacity == 0 || batch->capacity - batch->size < size) {
 		size_t capacity = batch->capacity ? batch->capacity : 64u << 10;
 		while (capacity - batch->size < size)
 			capacity *= 2;
@@ -189,7 +189,8 @@ grow(struct journal_batch *batch, size_t size)
 		batch->capacity = capacity;
 	}
 	uint8_t *bytes = batch->bytes + batch->size;
-	memset(bytes, 0, size);
+	if (size > 0)
+		memset(bytes, 0, size);
 	batch->size += size;
 	return bytes;
 }
@@ -220,6 +221,7 @@ add(struct journal_batch *batch, struct journal_record *record)
 {
 	uint8_t *bytes = grow(batch, padded(JOURNAL_RECORD_SIZE + record->payload.size));
 
+	batch->last = (size_t)(bytes - batch->bytes);
 	record->number = batch->number++;
 	record->chain = batch->chain;
 	record->flags = batch->count == 0 ? RECORD_FIRST : 0;
@@ -260,12 +262,26 @@ journal_batch_add_sync(struct journal_batch *batch, struct ballot ballot, uint64
 	touch(batch, previous + 1);
 }
 
+/* Mark the record that was added last as the one before the end mark. */
+static void
+flag_last(struct journal_batch *batch)
+{
+	uint8_t *bytes = batch->bytes + batch->last;
+
+	if (batch->count == 0)
+		return;
+	bytes[22] |= RECORD_LAST;
+	batch->chain = checksum(bytes, get_u32(bytes + 16), batch->seed);
+	put_u64(bytes, batch->chain);
+}
+
 void
 journal_batch_finish(struct journal_batch *batch, struct ballot accepted, uint64_t length)
 {
 	uint8_t payload[JOURNAL_END_SIZE] = {0};
 	uint32_t count = batch->count;
 
+	flag_last(batch);
 	grow(batch, JOURNAL_SECTOR(batch->size) - batch->size);
 	touch(batch, length + 1);
 	put_u64(payload, batch->size);
@@ -302,17 +318,14 @@ journal_continue_encode(uint8_t sector[JOURNAL_SECTOR_SIZE], uint64_t seed, uint
 
 /* ---- scanning ---- */
 
-bool
-journal_next_record(struct slice span, size_t *at, struct journal_record *record)
+uint64_t
+journal_record_end(uint64_t offset, const struct journal_record *record)
 {
-	/* No record has length zero, so a zero there is the padding before a sector. */
-	if (*at + 20 <= span.size && get_u32(span.bytes + *at + 16) != 0)
-		return journal_record_parse(span.bytes + *at, span.size - *at, record);
-	size_t sector = JOURNAL_SECTOR(*at);
-	if (sector == *at || sector >= span.size)
-		return false;
-	*at = sector;
-	return journal_record_parse(span.bytes + sector, span.size - sector, record);
+	uint64_t end = offset + record->size;
+
+	if (record->type == RECORD_END || (record->flags & RECORD_LAST))
+		end = (end + JOURNAL_SECTOR_SIZE - 1) / JOURNAL_SECTOR_SIZE * JOURNAL_SECTOR_SIZE;
+	return end;
 }
 
 /* Is RECORD, an end mark at AT, the right one for the batch from START with COUNT records? */
@@ -347,7 +360,8 @@ journal_batch_scan(struct slice span, size_t start, uint64_t seed, uint64_t numb
 		return BATCH_NONE;
 	for (;; count++) {
 		struct journal_record record;
-		if (!journal_next_record(span, &at, &record))
+		if (at >= span.size ||
+		    !journal_record_parse(span.bytes + at, span.size - at, &record))
 			return bad(scan, at, number);
 		if (record.number != number || record.chain != chain)
 			return bad(scan, at, number);
@@ -365,7 +379,7 @@ journal_batch_scan(struct slice span, size_t start, uint64_t seed, uint64_t numb
 		}
 		number++;
 		chain = record.checksum;
-		at += record.size;
+		at = (size_t)journal_record_end(at, &record);
 	}
 }
 

@@ -47,6 +47,7 @@ enum journal_record_type {
 
 enum journal_record_flags {
 	RECORD_FIRST = 1 << 0, /* of its batch */
+	RECORD_LAST = 1 << 1,  /* before the end mark, which stands at the next sector */
 };
 
 struct journal_record {
@@ -93,6 +94,7 @@ struct journal_batch {
 	uint8_t *bytes;
 	size_t size;
 	size_t capacity;
+	size_t last; /* where the last record stands */
 	uint32_t count;
 	uint64_t lowest; /* UINT64_MAX: nothing written or cut yet */
 	uint64_t seed;
@@ -133,12 +135,8 @@ struct batch_scan {
 enum batch_outcome journal_batch_scan(struct slice span, size_t start, uint64_t seed,
 				      uint64_t number, uint64_t chain, struct batch_scan *scan);
 
-/*
- * The next record of a batch at *AT or, behind padding, at the start of the next
- * sector; *AT is moved there.  Parsed, not verified.  False at the end of SPAN or
- * where no record can be.
- */
-bool journal_next_record(struct slice span, size_t *at, struct journal_record *record);
+/* Where the record after RECORD, which stands at OFFSET, begins. */
+uint64_t journal_record_end(uint64_t offset, const struct journal_record *record);
 
 /* A verified record found behind damage. */
 struct journal_found {

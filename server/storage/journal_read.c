@@ -126,39 +126,19 @@ load_record(struct walk *walk)
 	return SYNOD_OK;
 }
 
-/* Is there padding at the walk's offset? */
-static int
-skip_padding(struct walk *walk)
-{
-	struct journal *journal = walk->journal;
-	uint64_t sector = (walk->offset + JOURNAL_SECTOR_SIZE - 1) / JOURNAL_SECTOR_SIZE *
-			  JOURNAL_SECTOR_SIZE;
-	uint64_t rest = sector - walk->offset;
-
-	if (rest == 0)
-		return SYNOD_OK;
-	size_t size = rest < JOURNAL_RECORD_SIZE ? (size_t)rest : JOURNAL_RECORD_SIZE;
-	int error = window_fill(journal, walk->offset, size, walk->ahead);
-	if (error == SYNOD_OK && journal_is_zero(window_at(journal, walk->offset), size))
-		walk->offset = sector;
-	return error;
-}
-
 /* Go to the next entry; end marks between batches are passed over. */
 static int
 next_entry(struct walk *walk)
 {
 	for (;;) {
-		int error = skip_padding(walk);
-		if (error == SYNOD_OK)
-			error = load_record(walk);
+		int error = load_record(walk);
 		if (error != SYNOD_OK)
 			return error;
 		if (walk->record.type == RECORD_ENTRY)
 			return SYNOD_OK;
-		if (walk->record.type != RECORD_END || walk->offset % JOURNAL_SECTOR_SIZE != 0)
+		if (walk->record.type != RECORD_END)
 			return SYNOD_CORRUPT;
-		walk->offset += JOURNAL_SECTOR_SIZE;
+		walk->offset = journal_record_end(walk->offset, &walk->record);
 	}
 }
 
@@ -221,7 +201,7 @@ read_from(struct journal *journal, const struct index_point *point, uint64_t las
 			wanted->count++;
 			wanted->slot++;
 		}
-		walk.offset += walk.record.size;
+		walk.offset = journal_record_end(walk.offset, &walk.record);
 	}
 	return error;
 }

@@ -37,9 +37,8 @@ struct recovery {
 	size_t last_batch;   /* the newest good batch in this segment, 0: none */
 	uint64_t torn_bytes; /* to be cut from `position` on */
 
-	/* Where the log's lengths were pushed out of the ring below. */
-	uint32_t *sizes; /* of the newest entries, at slot % options.tail_entries */
-	uint64_t sizes_first;
+	uint32_t *sizes;      /* of the newest entries, at slot % options.tail_entries */
+	uint64_t sizes_first; /* the oldest slot whose size is still there */
 };
 
 static int __attribute__((format(printf, 2, 3)))
@@ -254,17 +253,19 @@ remember_size(struct recovery *recovery, const struct journal_record *record)
 	recovery->sizes[record->slot % count] = (uint32_t)record->payload.size;
 	if (record->slot >= recovery->sizes_first + count)
 		recovery->sizes_first = record->slot - count + 1;
+	if (record->slot < recovery->sizes_first)
+		recovery->sizes_first = record->slot; /* after a cut */
 }
 
 /* Take the records of a batch between START and END, all verified. */
 static int
 apply_records(struct recovery *recovery, size_t start, size_t end)
 {
+	struct slice span = recovery->span;
 	struct journal_record record;
 
-	for (size_t at = start; at < end; at += record.size) {
-		if (!journal_next_record(recovery->span, &at, &record) || at >= end)
-			break;
+	for (size_t at = start; at < end; at = (size_t)journal_record_end(at, &record)) {
+		CHECK(journal_record_parse(span.bytes + at, span.size - at, &record));
 		if (!journal_log_apply(recovery->log, &record, recovery->segment, at))
 			return corrupt(recovery,
 				       "the record at offset %zu is intact but cannot follow the "
