@@ -13,17 +13,17 @@
 #ifndef SERVER_NETWORK_LINKS_H
 #define SERVER_NETWORK_LINKS_H
 
-#include "shared/connection.h"
 #include "server/storage/identity.h"
 #include "shared/clock.h"
+#include "shared/connection.h"
 
 struct links;
 
 struct links_handler {
-	/* HELLO arrived from the member that claims hello->member_id.  SYNOD_OK to let it in, else the
-	 * error it is refused with; WHY (256 bytes) says so in words.  Cluster, epoch and membership
-	 * are already checked by links; disk ids are the member's business (they must be bound
-	 * durably before the first message counts). */
+	/* HELLO arrived from the member that claims hello->member_id.  SYNOD_OK to let it in, else
+	 * the error it is refused with; WHY (256 bytes) says so in words.  Cluster, epoch and
+	 * membership are already checked by links; disk ids are the member's business (they must be
+	 * bound durably before the first message counts). */
 	int (*on_hello)(void *owner, const struct hello *hello, char *why);
 	void (*on_up)(void *owner, uint64_t member);
 	void (*on_down)(void *owner, uint64_t member, int error);
@@ -35,17 +35,18 @@ struct links_options {
 	struct transport *transport;
 	struct actor *actor;
 	const struct identity *identity; /* not copied; the member keeps it current */
-	const char *listen_address;      /* this member's own address in the configuration, or another
-	                                    one to bind to */
+	const char *listen_address; /* this member's own address in the configuration, or another
+				       one to bind to */
 	const char *software;
-	unsigned silence_ms;             /* default 1000 */
-	struct clock *clock;             /* back-off with jitter */
+	unsigned silence_ms; /* default 1000 */
+	struct clock *clock; /* back-off with jitter */
 	const struct links_handler *handler;
 	void *owner;
 };
 
 /* Listens at once; SYNOD_IN_USE, BAD_ARGUMENT, IO with words in WHY (256 bytes). */
-int links_new(const struct links_options *options, uint64_t now_ms, struct links **links, char *why);
+int links_new(const struct links_options *options, uint64_t now_ms, struct links **links,
+	      char *why);
 /* Close everything; the actor must still run until links_is_closed(). */
 void links_close(struct links *links);
 bool links_is_closed(const struct links *links);
