@@ -275,11 +275,14 @@ session_is_transient(int error)
 	}
 }
 
-/* A member may answer these before a write reaches the log: its number may not be used up. */
+/* Refused by a member before it reached the log: the write's number may not be used up.  What the
+ * log has decided carries a revision. */
 static bool
-is_refusal(int error)
+is_refusal(const struct response *response)
 {
-	switch (error) {
+	if (response->revision != 0)
+		return false;
+	switch (response->error) {
 	case SYNOD_BAD_PATH:
 	case SYNOD_RESERVED:
 	case SYNOD_TOO_LARGE:
@@ -352,7 +355,7 @@ static void
 finish(struct session *session, struct lane *lane, struct call *call,
        const struct response *response)
 {
-	bool is_number_left = is_write(call) && !call->is_abandoned && is_refusal(response->error);
+	bool is_number_left = is_write(call) && !call->is_abandoned && is_refusal(response);
 
 	if (call->pages != NULL) {
 		finish_paged(session, lane, call, response);
@@ -381,7 +384,7 @@ on_answer(struct session *session, struct call *call, const struct response *res
 
 	/* A second attempt that is refused says nothing of the first. */
 	if (session_is_transient(error) ||
-	    (is_write(call) && call->attempts > 1 && !call->is_abandoned && is_refusal(error))) {
+	    (is_write(call) && call->attempts > 1 && !call->is_abandoned && is_refusal(response))) {
 		session_on_refusal(session, lane, error);
 		return;
 	}

@@ -5,18 +5,31 @@
  * whose zero (or a NULL pointer) means the defaults.
  *
  * Blocking or not.  Without options->call.done a call blocks until its outcome
- * is known and hands the result over through its last argument.  With
- * options->call.done it returns at once, and the callback gets the result on the
- * library's thread; the result is valid only during the callback.  From inside a
- * callback only calls with a callback may be made (a blocking one returns
- * SYNOD_BAD_ARGUMENT).
+ * is known, returns its error, and hands the result over through its last
+ * argument.  With options->call.done it returns at once: SYNOD_OK means that
+ * the callback will be called, exactly once, with the result, which is valid
+ * only during the callback; any other code (an invalid argument, SYNOD_BUSY,
+ * SYNOD_NO_MEMORY, SYNOD_CLOSED) means that it will not.
+ *
+ * Callbacks of one handle run one at a time, in the order in which the outcomes
+ * became known, on a thread of the library or on one that is inside a call on
+ * the same handle.  So they must not block, and a lock that a callback takes must
+ * not be held while a call is made.  A callback may make calls that have a
+ * callback; one that would block returns SYNOD_BAD_ARGUMENT, and synod_close()
+ * does nothing there.  Calls made in callbacks leave together, in one send.
  *
  * Outcomes.  A call ends as SYNOD_OK, as a definite error (nothing was changed),
- * or, only when the session ended before the answer came, as SYNOD_UNKNOWN.  The
- * library finds the members, follows the leader, reconnects with jitter and
- * repeats what was lost; a repeated write is executed exactly once, because every
- * write carries its session and number.  Writes of one handle are executed in
- * the order in which they were made.
+ * or, for a write that was sent, as SYNOD_UNKNOWN: the session ended, or the
+ * call's time ran out, before the answer came.  The library finds the members,
+ * follows the leader, reconnects with jitter and repeats what was lost; a
+ * repeated write is executed exactly once, because every write carries its
+ * session and number.  Writes of one handle are executed in the order in which
+ * they were made.  After SYNOD_UNKNOWN by time a write may already have been
+ * executed or still be on its way inside the ensemble, but always before the
+ * handle's next write is executed; the library does not repeat it any more.
+ *
+ * Bounds.  At most 65,536 calls or 64 MiB of requests may be outstanding on a
+ * handle; more are refused with SYNOD_BUSY.
  *
  * Times are in milliseconds, sizes in bytes.  All functions may be called from
  * any thread.  The library never aborts its host: out of memory is
@@ -86,19 +99,21 @@ SYNOD_API const char *synod_error_hint(int error);
 struct synod;
 
 enum synod_state {
-	SYNOD_CONNECTED, /* a member answers */
-	SYNOD_SUSPENDED, /* no member answers; the session may still live */
+	SYNOD_CONNECTED, /* a member answers, and the session, if one is open, is confirmed */
+	SYNOD_SUSPENDED, /* not so; the session may still live */
 	SYNOD_EXPIRED,	 /* the session has ended; the next write opens a new one */
 };
 
 struct synod_options {
-	/* "HOST:PORT,HOST:PORT,...": any of the members; default $SYNOD_ENDPOINTS, else
-	 * "127.0.0.1:7400". */
+	/* "HOST:PORT,HOST:PORT,...": any of the members, IPv6 in brackets, port 7400 if none is
+	 * given; default $SYNOD_ENDPOINTS, else "127.0.0.1:7400".  The other members' addresses
+	 * are learnt from those that answer. */
 	const char *endpoints;
 	unsigned session_timeout_ms; /* 1,000 to 3,600,000; default 10,000 */
 	unsigned call_timeout_ms;    /* of each call, unless it has its own; default 30,000 */
-	/* Called on the library's thread at every change.  REMAINING_MS: how long the session can
-	 * still be counted on (0 when expired or none is open). */
+	/* A callback at every change.  A handle begins suspended.  REMAINING_MS: how long the
+	 * session can still be counted on (0 when expired or none is open).  Called once more with
+	 * SYNOD_SUSPENDED and 0 when that time has passed. */
 	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
 	void *context;
 };
@@ -112,8 +127,12 @@ struct synod_options {
  */
 SYNOD_API int synod_open(const struct synod_options *options, struct synod **synod);
 
-/* End the session, complete every outstanding call with SYNOD_CLOSED (a write that was sent and not
- * answered: SYNOD_UNKNOWN), and free the handle.  Not from a callback.  Accepts NULL. */
+/*
+ * End the session, complete every outstanding call with SYNOD_CLOSED (a write that was sent and is
+ * not answered within a second: SYNOD_UNKNOWN), and free the handle.  All callbacks have returned
+ * before it does.  No other call on the handle may be in progress or follow.  Ignored in a
+ * callback. Accepts NULL.
+ */
 SYNOD_API void synod_close(struct synod *synod);
 
 /* How long the present session can still be counted on, by the library's own cautious clock. */
@@ -168,14 +187,17 @@ struct synod_change {
 
 /*
  * The outcome of a call.  The library owns everything in it: free with
- * synod_result_free().
+ * synod_result_free().  A blocking call sets its result on errors too (with
+ * `error` and perhaps `message`), and to NULL only when memory ran out.
  */
 struct synod_result {
 	int error;
 	const char *message; /* says what was wrong, when there is more to say than the error */
 	uint64_t revision;   /* at which this is true; for a write, its own */
 	uint64_t stale_ms;   /* local reads: how long the answering member has not heard a leader */
-	struct synod_node node; /* get, stat, list (the parent), create (path), set, put */
+	/* get, stat; list: the parent; create, set, put: the path really written, stat.version, and
+	 * the whole stat if it was wanted. */
+	struct synod_node node;
 	bool has_previous;
 	struct synod_node previous;
 	struct synod_node *children; /* list */
@@ -338,7 +360,8 @@ struct synod_transaction {
  * Execute a transaction: one revision, all or nothing; reads see the writes
  * before them.  SYNOD_OK if a branch was executed as a whole (result->then_taken
  * says which); otherwise the error of the operation that failed, its index in
- * result->failed_index, and nothing was changed.
+ * result->failed_index, and nothing was changed.  Of OPTIONS only `call` is
+ * used: each operation has its own.  SYNOD_OP_CHECK consists of write->conditions.
  */
 SYNOD_API int synod_txn(struct synod *synod, const struct synod_transaction *transaction,
 			const struct synod_write_options *options, struct synod_result **result);
