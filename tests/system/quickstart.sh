@@ -22,7 +22,7 @@ status=0
 "$SYNOD_BIN/synodd" --name one --data "$ENSEMBLE_DIR/one" --clients 127.0.0.1:0 --listen 127.0.0.1:0 \
 	2>"$ENSEMBLE_DIR/second" || status=$?
 [ "$status" = 1 ]
-grep -q 'another process' "$ENSEMBLE_DIR/second"
+grep -q 'another synodd' "$ENSEMBLE_DIR/second"
 
 member_kill one
 member_start one
