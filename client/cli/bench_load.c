@@ -355,8 +355,7 @@ report_print(const struct load *load, const struct report *report)
 	       format_count(text[2], quantile_us(report, 0.99)),
 	       format_count(text[3], quantile_us(report, 0.999)),
 	       format_count(text[4], quantile_us(report, 1)));
-	printf("%s operations in %.1f s, %s outstanding over %s connections, values of %s, %s "
-	       "nodes\n",
+	printf("%s operations in %.1f s; outstanding %s, connections %s, size %s, nodes %s\n",
 	       format_count(text[0], report->histogram.count), (double)load->seconds_ms / 1000,
 	       format_count(text[1], load->outstanding), format_count(text[2], load->connections),
 	       format_size(text[3], load->size_bytes), format_count(text[4], load->nodes));

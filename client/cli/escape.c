@@ -40,9 +40,9 @@ print_character(FILE *out, const uint8_t *bytes, size_t size, enum escape_style 
 	else if (bytes[0] == '\t')
 		named = style == ESCAPE_TEXT ? "\t" : "\\t";
 	else if (bytes[0] == '\\')
-		named = style == ESCAPE_TEXT ? "\\" : "\\\\";
+		named = style == ESCAPE_QUOTED ? "\\\\" : "\\";
 	else if (bytes[0] == '"')
-		named = style == ESCAPE_TEXT ? "\"" : "\\\"";
+		named = style == ESCAPE_QUOTED ? "\\\"" : "\"";
 	if (named) {
 		fputs(named, out);
 		return 1;
@@ -85,7 +85,7 @@ escape_preview(const void *data, size_t size, size_t width)
 			fputs("\"...", out);
 			break;
 		}
-		i += print_character(out, bytes + i, size - i, ESCAPE_LINE);
+		i += print_character(out, bytes + i, size - i, ESCAPE_QUOTED);
 		if (i >= size)
 			fputc('"', out);
 	}

@@ -7,15 +7,15 @@
 #include <stdio.h>
 
 enum escape_style {
-	ESCAPE_TEXT, /* newlines and tabs stay: for a whole value on a terminal */
-	ESCAPE_LINE, /* one line, whatever it holds */
+	ESCAPE_TEXT,   /* newlines and tabs stay: for a whole value on a terminal */
+	ESCAPE_LINE,   /* one line, whatever it holds */
+	ESCAPE_QUOTED, /* one line between quotes: quotes and backslashes are escaped too */
 };
 
-/* Print DATA: control characters and bytes that are not UTF-8 as \n, \t, \xNN; backslash doubled
- * only in ESCAPE_LINE, where the reader has no other way to tell. */
+/* Print DATA with control characters and bytes that are not UTF-8 as \n, \t, \xNN. */
 void escape_print(FILE *out, const void *data, size_t size, enum escape_style style);
 
-/* The same as ESCAPE_LINE, in quotes, at most WIDTH characters of it and then "...": to be freed
+/* The same as ESCAPE_QUOTED, in quotes, at most WIDTH characters of it and then "...": to be freed
  * by the caller.  "-" without quotes for absent data (NULL). */
 char *escape_preview(const void *data, size_t size, size_t width);
 

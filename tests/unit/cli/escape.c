@@ -59,7 +59,8 @@ static void
 keeps_a_line_one_line(void **state)
 {
 	(void)state;
-	assert_escaped("a\nb\tc\"\\", 7, ESCAPE_LINE, "a\\nb\\tc\\\"\\\\");
+	assert_escaped("a\nb\tc\"\\", 7, ESCAPE_LINE, "a\\nb\\tc\"\\");
+	assert_escaped("a\nb\tc\"\\", 7, ESCAPE_QUOTED, "a\\nb\\tc\\\"\\\\");
 }
 
 static void
