@@ -342,8 +342,8 @@ clients_tick(struct clients *clients, uint64_t now_ms)
 			continue;
 		}
 		refuse(entry_of(client), SYNOD_TIMEOUT,
-		       client->connection->is_up ? "nothing was heard from it for too long"
-						 : "it did not greet in time");
+		       client->connection->is_up ? "nothing was heard for too long"
+						 : "no greeting came in time");
 	}
 	clients->scan_ms = next_ms;
 	return next_ms;

@@ -31,6 +31,8 @@ struct clients_handler {
 	void (*on_request)(void *owner, struct client *client, const struct request *request);
 	/* The session bound to CLIENT is alive; answer with an ALIVE frame once confirmed. */
 	void (*on_keepalive)(void *owner, struct client *client, uint64_t number);
+	/* The connection of a client that had greeted is gone.  Its handle stays until in_progress
+	 * is 0; right after this call, if it is already. */
 	void (*on_gone)(void *owner, struct client *client);
 };
 

@@ -63,9 +63,8 @@ check_cluster(const struct hello *hello, const struct identity *identity, char *
 	if (slice_equal(hello->cluster_id, ours))
 		return SYNOD_OK;
 	snprintf(why, GREETING_WHY_MAX,
-		 "it belongs to another cluster: the members' --peers differ, or an address leads "
-		 "to "
-		 "another ensemble");
+		 "the two belong to different clusters: their --peers differ, or an address "
+		 "leads to another ensemble");
 	return SYNOD_WRONG_CLUSTER;
 }
 
@@ -73,15 +72,16 @@ static int
 check_member(const struct hello *hello, const struct identity *identity, char *why)
 {
 	if (hello->epoch != identity->epoch) {
-		snprintf(why, GREETING_WHY_MAX, "it is in epoch %llu, this member in epoch %llu",
+		snprintf(why, GREETING_WHY_MAX,
+			 "the greeting is of epoch %llu, this member is in epoch %llu",
 			 (unsigned long long)hello->epoch, (unsigned long long)identity->epoch);
 		return SYNOD_WRONG_MEMBER;
 	}
 	if (hello->member_id == identity->self) {
 		snprintf(why, GREETING_WHY_MAX,
-			 "it claims to be this very member: two processes were started with the "
-			 "same "
-			 "--name, or the address is this member's own");
+			 "the greeting claims this member's own id: two processes were started "
+			 "with the "
+			 "same --name, or the address is this member's own");
 		return SYNOD_WRONG_MEMBER;
 	}
 	if (greeting_member(identity, hello->member_id) == NULL) {
@@ -99,13 +99,14 @@ greeting_check(const struct frame *frame, enum hello_role role, const struct ide
 	int error = hello_decode(frame->body, hello);
 
 	if (error != SYNOD_OK) {
-		snprintf(why, GREETING_WHY_MAX, "its greeting is malformed");
+		snprintf(why, GREETING_WHY_MAX, "the greeting is malformed");
 		return error;
 	}
 	if (hello->version_min > PROTOCOL_VERSION_MAX ||
 	    hello->version_max < PROTOCOL_VERSION_MIN) {
 		snprintf(why, GREETING_WHY_MAX,
-			 "it speaks protocol versions %u to %u, this member %u to %u",
+			 "no common protocol version: the greeting says %u to %u, this member "
+			 "speaks %u to %u",
 			 hello->version_min, hello->version_max, PROTOCOL_VERSION_MIN,
 			 PROTOCOL_VERSION_MAX);
 		return SYNOD_WRONG_PROTOCOL;

@@ -395,7 +395,7 @@ tick_stranger(struct peer *peer, uint64_t now_ms)
 	if (peer->is_dialled)
 		connection_close(peer->connection);
 	else
-		refuse(peer, SYNOD_TIMEOUT, "it did not greet in time");
+		refuse(peer, SYNOD_TIMEOUT, "no greeting came in time");
 	return UINT64_MAX;
 }
 

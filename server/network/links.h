@@ -25,6 +25,7 @@ struct links_handler {
 	 * membership are already checked by links; disk ids are the member's business (they must be
 	 * bound durably before the first message counts). */
 	int (*on_hello)(void *owner, const struct hello *hello, char *why);
+	/* HELLO went both ways.  A new connection in place of one that is up: first on_down. */
 	void (*on_up)(void *owner, uint64_t member);
 	void (*on_down)(void *owner, uint64_t member, int error);
 	/* A frame other than HELLO, REFUSED, PING, PONG.  Not SYNOD_OK: the link is closed. */
@@ -47,7 +48,7 @@ struct links_options {
 /* Listens at once; SYNOD_IN_USE, BAD_ARGUMENT, IO with words in WHY (256 bytes). */
 int links_new(const struct links_options *options, uint64_t now_ms, struct links **links,
 	      char *why);
-/* Close everything; the actor must still run until links_is_closed(). */
+/* Close everything, without on_down; the actor must still run until links_is_closed(). */
 void links_close(struct links *links);
 bool links_is_closed(const struct links *links);
 void links_free(struct links *links);
