@@ -254,6 +254,7 @@ struct undo {
 	struct image **images;
 	size_t image_count;
 	size_t image_capacity;
+	size_t image_count_at_savepoint;
 	/* As they were: */
 	struct state_hash hash;
 	uint64_t nodes;

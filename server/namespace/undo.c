@@ -8,7 +8,8 @@
  * The deletion of a subtree changes rows that are in no cache and may be many.
  * For it the cache is written back and an SQLite savepoint is set; undoing rolls
  * back to it, forgets the cache, and then puts back the images of what changed
- * before the savepoint.
+ * before the savepoint.  Images from after it are not put back: they may show a
+ * node as the deletion left it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,7 @@ undo_savepoint(struct namespace *namespace)
 		      namespace->history.changes.size);
 	CHECK(!undo->saved_changes.failed);
 	undo->has_savepoint = true;
+	undo->image_count_at_savepoint = undo->image_count;
 	return statement_run(namespace, STATEMENT_SAVEPOINT);
 }
 
@@ -148,14 +150,17 @@ int
 undo_rollback(struct namespace *namespace)
 {
 	struct undo *undo = &namespace->undo;
+	size_t count = undo->image_count;
 	int error = SYNOD_OK;
 
 	CHECK(undo->is_active);
 
 	undo->is_active = false;
-	if (undo->has_savepoint)
+	if (undo->has_savepoint) {
+		count = undo->image_count_at_savepoint;
 		error = roll_back_rows(namespace);
-	for (size_t i = undo->image_count; i > 0 && error == SYNOD_OK; i--)
+	}
+	for (size_t i = count; i > 0 && error == SYNOD_OK; i--)
 		error = put_back(namespace, undo->images[i - 1]);
 	roll_back_history(namespace);
 	namespace->hash = undo->hash;

@@ -163,6 +163,25 @@ undoes_the_deletion_of_a_subtree(void **state)
 	fixture_close(&fixture);
 }
 
+/* What is created again after a deletion that is undone must not be undone to nothing. */
+static void
+undoes_the_deletion_of_what_was_created_again(void **state)
+{
+	struct fixture fixture;
+	struct batch batch = {0};
+
+	(void)state;
+	fixture_open(&fixture);
+	put(&fixture, "/a/b", "first");
+	batch_add(&batch, THEN, OP_DELETE, OP_RECURSIVE, "/a", NULL);
+	batch_add(&batch, THEN, OP_CREATE, OP_PARENTS, "/a/b", "second");
+	batch_add(&batch, THEN, OP_DELETE, 0, "/missing", NULL);
+	assert_int_equal(batch_run(&fixture, &batch), SYNOD_NOT_FOUND);
+	assert_data(&fixture, "/a/b", "first");
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
 static void
 deletes_a_subtree_for_good(void **state)
 {
@@ -233,6 +252,7 @@ main(void)
 		cmocka_unit_test(changes_nothing_when_an_operation_fails),
 		cmocka_unit_test(fails_with_the_conditions_of_an_operation),
 		cmocka_unit_test(undoes_the_deletion_of_a_subtree),
+		cmocka_unit_test(undoes_the_deletion_of_what_was_created_again),
 		cmocka_unit_test(deletes_a_subtree_for_good),
 		cmocka_unit_test(refuses_results_that_fit_no_answer),
 		cmocka_unit_test(accepts_empty_branches_and_refuses_rubbish),

@@ -1,0 +1,319 @@
+/* Thousands of random operations, against a model that is too simple to be wrong. */
+#include "tests/unit/namespace/random.h"
+
+#define NODES_MAX 4000
+
+struct model_node {
+	char path[64];
+	bool has_data;
+	char data[512];
+	size_t size;
+	uint64_t created, modified, children_modified, version, children_version, sequence;
+};
+
+struct model {
+	struct model_node nodes[NODES_MAX];
+	unsigned count;
+};
+
+static struct model_node *
+model_find(struct model *model, const char *path)
+{
+	for (unsigned i = 0; i < model->count; i++)
+		if (strcmp(model->nodes[i].path, path) == 0)
+			return &model->nodes[i];
+	return NULL;
+}
+
+static void
+parent_of(const char *path, char parent[64])
+{
+	const char *slash = strrchr(path, '/');
+
+	snprintf(parent, 64, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static struct model_node *
+model_parent(struct model *model, const char *path)
+{
+	char parent[64];
+
+	parent_of(path, parent);
+	return model_find(model, parent);
+}
+
+static uint64_t
+model_children(struct model *model, const char *path)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < model->count; i++) {
+		char parent[64];
+
+		if (strcmp(model->nodes[i].path, "/") == 0)
+			continue;
+		parent_of(model->nodes[i].path, parent);
+		count += strcmp(parent, path) == 0;
+	}
+	return count;
+}
+
+static void
+model_set_data(struct model_node *node, struct slice data)
+{
+	node->has_data = data.bytes != NULL;
+	node->size = data.size;
+	if (data.size > 0)
+		memcpy(node->data, data.bytes, data.size);
+}
+
+static void
+model_add(struct model *model, const char *path, struct slice data, uint64_t slot)
+{
+	struct model_node *parent;
+	struct model_node *node;
+
+	if (model_parent(model, path) == NULL) {
+		char name[64];
+
+		parent_of(path, name);
+		model_add(model, name, absent(), slot);
+	}
+	parent = model_parent(model, path);
+	parent->sequence++;
+	parent->children_version++;
+	parent->children_modified = slot;
+	assert_true(model->count < NODES_MAX);
+	node = &model->nodes[model->count++];
+	*node = (struct model_node){.created = slot, .modified = slot, .children_modified = slot};
+	snprintf(node->path, sizeof node->path, "%s", path);
+	model_set_data(node, data);
+}
+
+static void
+model_remove(struct model *model, const char *path, uint64_t slot)
+{
+	struct model_node *parent = model_parent(model, path);
+	size_t size = strlen(path);
+
+	parent->children_version++;
+	parent->children_modified = slot;
+	for (unsigned i = 0; i < model->count;) {
+		const char *at = model->nodes[i].path;
+
+		if (strncmp(at, path, size) == 0 && (at[size] == '\0' || at[size] == '/'))
+			model->nodes[i] = model->nodes[--model->count];
+		else
+			i++;
+	}
+}
+
+static bool
+model_holds(struct model *model, const struct condition *condition)
+{
+	char path[64];
+	struct model_node *node;
+	uint64_t number;
+
+	snprintf(path, sizeof path, "%.*s", (int)condition->path.size,
+		 (const char *)condition->path.bytes);
+	node = model_find(model, path);
+	if (condition->kind == CONDITION_EXISTS)
+		return (node != NULL) == (condition->number == 1);
+	if (node == NULL)
+		return false;
+	number = node->version;
+	if (condition->kind == CONDITION_CHILDREN)
+		number = model_children(model, path);
+	if (condition->kind == CONDITION_CHILDREN_VERSION)
+		number = node->children_version;
+	switch (condition->relation) {
+	case RELATION_EQUAL: return number == condition->number;
+	case RELATION_NOT_EQUAL: return number != condition->number;
+	case RELATION_LESS: return number < condition->number;
+	default: return number > condition->number;
+	}
+}
+
+static bool
+model_allows(struct model *model, const struct random_operation *random)
+{
+	return random->operation.condition_count == 0 || model_holds(model, &random->condition);
+}
+
+static int
+model_create(struct model *model, const struct random_operation *random, uint64_t slot)
+{
+	const struct operation *operation = &random->operation;
+	struct model_node *parent = model_parent(model, random->path);
+	char path[64];
+
+	snprintf(path, sizeof path, "%s", random->path);
+	if ((operation->flags & OP_SEQUENTIAL) != 0)
+		snprintf(path, sizeof path, "%s%010llu", random->path,
+			 parent != NULL ? (unsigned long long)parent->sequence : 0);
+	if (parent == NULL && (operation->flags & OP_PARENTS) == 0)
+		return SYNOD_NO_PARENT;
+	if (model_find(model, path) != NULL)
+		return SYNOD_EXISTS;
+	if (!model_allows(model, random))
+		return SYNOD_CONFLICT;
+	model_add(model, path, operation->data, slot);
+	return SYNOD_OK;
+}
+
+static int
+model_set(struct model *model, const struct random_operation *random, uint64_t slot)
+{
+	struct model_node *node = model_find(model, random->path);
+
+	if (node == NULL)
+		return SYNOD_NOT_FOUND;
+	if (!model_allows(model, random))
+		return SYNOD_CONFLICT;
+	model_set_data(node, random->operation.data);
+	node->version++;
+	node->modified = slot;
+	return SYNOD_OK;
+}
+
+static int
+model_delete(struct model *model, const struct random_operation *random, uint64_t slot)
+{
+	if (model_find(model, random->path) == NULL)
+		return SYNOD_NOT_FOUND;
+	if (!model_allows(model, random))
+		return SYNOD_CONFLICT;
+	if ((random->operation.flags & OP_RECURSIVE) == 0 &&
+	    model_children(model, random->path) > 0)
+		return SYNOD_NOT_EMPTY;
+	model_remove(model, random->path, slot);
+	return SYNOD_OK;
+}
+
+static int
+model_apply(struct model *model, const struct random_operation *random, uint64_t slot)
+{
+	switch (random->operation.op) {
+	case OP_CREATE: return model_create(model, random, slot);
+	case OP_SET: return model_set(model, random, slot);
+	case OP_DELETE: return model_delete(model, random, slot);
+	default:
+		return model_find(model, random->path) != NULL ? model_set(model, random, slot)
+							       : model_create(model, random, slot);
+	}
+}
+
+static void
+assert_node(struct fixture *fixture, struct model *model, const struct model_node *expected)
+{
+	struct node_stat stat;
+	struct slice data;
+
+	assert_int_equal(get(fixture, expected->path, &stat, &data), SYNOD_OK);
+	assert_int_equal(stat.created, expected->created);
+	assert_int_equal(stat.modified, expected->modified);
+	assert_int_equal(stat.children_modified, expected->children_modified);
+	assert_int_equal(stat.version, expected->version);
+	assert_int_equal(stat.children_version, expected->children_version);
+	assert_int_equal(stat.sequence, expected->sequence);
+	assert_int_equal(stat.children, model_children(model, expected->path));
+	assert_true((data.bytes != NULL) == expected->has_data);
+	assert_int_equal(data.size, expected->size);
+	if (data.size > 0)
+		assert_memory_equal(data.bytes, expected->data, data.size);
+}
+
+static void
+assert_equal_to_model(struct fixture *fixture, struct model *model)
+{
+	assert_int_equal(namespace_nodes(fixture->namespace), model->count);
+	for (unsigned i = 0; i < model->count; i++)
+		assert_node(fixture, model, &model->nodes[i]);
+}
+
+static void
+do_transaction(struct fixture *fixture, struct model *model, struct chance *chance)
+{
+	static struct model before;
+	struct batch batch = {0};
+	unsigned count = 1 + chance_below(chance, 5);
+	int expected = SYNOD_OK;
+
+	before = *model;
+	for (unsigned i = 0; i < count; i++) {
+		struct random_operation random;
+
+		random_operation(chance, &random, 300);
+		batch_add_with(&batch, THEN, &random.operation, &random.condition);
+		if (expected == SYNOD_OK)
+			expected = model_apply(model, &random, fixture->slot + 1);
+	}
+	if (expected != SYNOD_OK)
+		*model = before;
+	assert_int_equal(batch_run(fixture, &batch), expected);
+}
+
+static void
+run(unsigned cache_nodes, uint64_t seed, unsigned operations)
+{
+	static struct model model;
+	struct namespace_options options = {.cache_nodes = cache_nodes};
+	struct chance chance = {seed};
+	struct fixture fixture;
+
+	fixture_open_with(&fixture, ":memory:", &options);
+	model = (struct model){.count = 2};
+	strcpy(model.nodes[0].path, "/");
+	strcpy(model.nodes[1].path, "/synod");
+	model.nodes[0].sequence = 1;
+	model.nodes[0].children_version = 1;
+	for (unsigned i = 0; i < operations; i++) {
+		struct random_operation random;
+		int error;
+
+		fixture.acknowledged = fixture.seq;
+		if (chance_one_in(&chance, 5)) {
+			do_transaction(&fixture, &model, &chance);
+		} else {
+			random_operation(&chance, &random, 300);
+			error = model_apply(&model, &random, fixture.slot + 1);
+			assert_int_equal(
+				write_operation(&fixture, &random.operation, &random.condition),
+				error);
+		}
+		if (chance_one_in(&chance, 40))
+			commit(&fixture);
+		if (i % 25 == 0)
+			assert_equal_to_model(&fixture, &model);
+	}
+	assert_equal_to_model(&fixture, &model);
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
+static void
+agrees_with_the_model(void **state)
+{
+	(void)state;
+	run(65536, 11, 4000);
+}
+
+static void
+agrees_with_the_model_with_hardly_any_cache(void **state)
+{
+	(void)state;
+	run(3, 12, 4000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(agrees_with_the_model),
+		cmocka_unit_test(agrees_with_the_model_with_hardly_any_cache),
+	};
+
+	alarm(120);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
