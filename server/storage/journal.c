@@ -234,7 +234,7 @@ journal_mark(struct journal *journal)
 {
 	CHECK(journal->batch.count == 0);
 
-	if (journal->ends_with_mark)
+	if (journal->ends_with_mark && !journal->has_failed)
 		return SYNOD_OK;
 	int error = commit(journal);
 	if (error == SYNOD_OK)
