@@ -242,7 +242,7 @@ check_done(void *context, const struct synod_result *result)
 		problem = "holds another value than the acknowledged one";
 	}
 	if (problem && check->lost + check->different + check->unread <= DIFFERENCES_NAMED)
-		cli_warn("%s: %s", call->path, problem);
+		cli_warn(call->path, "%s", problem);
 	free(call->path);
 	free(call->value);
 	free(call);

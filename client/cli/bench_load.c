@@ -378,7 +378,7 @@ load_report(const struct load *load)
 	else
 		report_print(load, report);
 	if (report->histogram.count == 0) {
-		cli_warn("bench: not one operation succeeded (TIMEOUT)\n  see `synod status`");
+		cli_warn("bench", "not one operation succeeded (TIMEOUT)\n  see `synod status`");
 		code = EXIT_ERROR;
 	}
 	if (load->refused)

@@ -87,11 +87,13 @@ cli_fail_system(const char *subject, int system_error)
 }
 
 void
-cli_warn(const char *format, ...)
+cli_warn(const char *subject, const char *format, ...)
 {
 	va_list arguments;
 
 	fputs("synod: ", stderr);
+	escape_print(stderr, subject, strlen(subject), ESCAPE_LINE);
+	fputs(": ", stderr);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
@@ -116,12 +118,6 @@ const char *
 cli_red(const struct cli *cli)
 {
 	return sequence(cli, "\033[31m");
-}
-
-const char *
-cli_green(const struct cli *cli)
-{
-	return sequence(cli, "\033[32m");
 }
 
 const char *

@@ -68,8 +68,8 @@ int cli_fail(const struct cli *cli, const char *subject, int error,
 /* The same for the errno of a system call. */
 int cli_fail_system(const char *subject, int system_error);
 
-/* Warn on standard error, without ending anything. */
-void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Say on standard error what is the matter with SUBJECT, without ending anything. */
+void cli_warn(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fill OPTIONS from --consistency and --at-least.  Returns 0 or EXIT_USAGE. */
 int cli_read_options(const struct cli *cli, struct synod_read_options *options);
@@ -80,7 +80,6 @@ void cli_print_name(const char *name);
 /* Terminal sequences, or "" when colours are off. */
 const char *cli_bold(const struct cli *cli);
 const char *cli_red(const struct cli *cli);
-const char *cli_green(const struct cli *cli);
 const char *cli_plain(const struct cli *cli);
 
 /* One function for each row of commands.def. */

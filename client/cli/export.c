@@ -107,7 +107,7 @@ export_node(struct export *export, const char *parent_path, int parent,
 	export->nodes++;
 	progress_show(&export->progress, export->nodes, "nodes");
 	if (strcmp(node->path, FILES_DATA_NAME) == 0) {
-		cli_warn("%s: the name is taken by the file for the parent's data (EEXIST)", path);
+		cli_warn(path, "the name is taken by the file for the parent's data (EEXIST)");
 		code = EXIT_ERROR;
 	} else if (node->stat.children > 0 || !node->stat.has_data) {
 		code = export_directory(export, path, parent, node);

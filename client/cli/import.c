@@ -33,7 +33,7 @@ stays_out(struct import *import, const char *file, const char *reason, uint64_t 
 {
 	++*counter;
 	if (++import->named <= PROBLEMS_NAMED)
-		cli_warn("%s: not imported: %s", file, reason);
+		cli_warn(file, "not imported: %s", reason);
 }
 
 /* ---- entries ---- */
@@ -128,7 +128,7 @@ visit_named(struct import *import, FTS *fts, FTSENT *found, const char *top)
 	if (found->fts_level > FTS_ROOTLEVEL)
 		problem = files_name_problem(found->fts_name);
 	if (problem) {
-		stays_out(import, found->fts_path, problem, &import->invalid);
+		stays_out(import, found->fts_path, problem, &import->bad_names);
 		if (is_directory)
 			fts_set(fts, found, FTS_SKIP);
 		return;
@@ -208,6 +208,12 @@ walk(struct import *import, char *directory, const char *top)
 
 /* ---- the report ---- */
 
+static uint64_t
+invalid_names(const struct import *import)
+{
+	return import->bad_names + import->bad_paths;
+}
+
 static void
 report_json(const struct import *import, double seconds)
 {
@@ -222,7 +228,7 @@ report_json(const struct import *import, double seconds)
 	json_add_number(json, "symbolic_links", import->links);
 	json_add_number(json, "special_files", import->specials);
 	json_add_number(json, "too_large", import->large);
-	json_add_number(json, "invalid_names", import->invalid);
+	json_add_number(json, "invalid_names", invalid_names(import));
 	json_add_number(json, "unreadable", import->unreadable);
 	json_add_number(json, "refused", import->refused);
 	json_print(json);
@@ -257,7 +263,7 @@ report_text(const struct import *import, double seconds)
 	report_left_out(import->links, "symbolic links", &separator);
 	report_left_out(import->specials, "special files", &separator);
 	report_left_out(import->large, "too large", &separator);
-	report_left_out(import->invalid, "invalid names", &separator);
+	report_left_out(invalid_names(import), "invalid names", &separator);
 	report_left_out(import->unreadable, "unreadable", &separator);
 	report_left_out(import->refused, "refused", &separator);
 	if (strcmp(separator, ", ") == 0)
@@ -280,7 +286,7 @@ report(const struct import *import)
 		return EXIT_ERROR;
 	if (import->large && !cli->options.given[OPTION_SKIP_LARGE])
 		return EXIT_ERROR;
-	if (import->invalid && !cli->options.given[OPTION_SKIP_INVALID])
+	if (invalid_names(import) && !cli->options.given[OPTION_SKIP_INVALID])
 		return EXIT_ERROR;
 	return EXIT_DONE;
 }

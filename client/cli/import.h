@@ -19,7 +19,8 @@ struct import {
 	/* Counted by callbacks. */
 	atomic_uint_fast64_t nodes;
 	atomic_uint_fast64_t bytes;
-	atomic_uint_fast64_t refused; /* by the ensemble: reserved, too deep, ... */
+	atomic_uint_fast64_t bad_paths; /* too deep or too long */
+	atomic_uint_fast64_t refused;	/* for another reason */
 	atomic_uint_fast64_t differences;
 	atomic_uint_fast64_t revision; /* the last one seen */
 	atomic_int stop_error;	       /* no further call would end better */
@@ -28,7 +29,7 @@ struct import {
 	uint64_t links;
 	uint64_t specials;
 	uint64_t large;
-	uint64_t invalid;
+	uint64_t bad_names;
 	uint64_t unreadable;
 	uint64_t named; /* problems printed */
 };

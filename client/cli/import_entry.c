@@ -59,24 +59,29 @@ concerns_one_node(int error)
 }
 
 static void
-note_error(struct import *import, const char *path, int error)
+note_error(struct import *import, const struct import_entry *entry, int error)
 {
 	int none = SYNOD_OK;
 
-	if (!concerns_one_node(error)) {
+	/* What is wrong with the path of the top is wrong with all below it. */
+	if (entry->is_top || !concerns_one_node(error)) {
 		if (atomic_compare_exchange_strong(&import->stop_error, &none, error))
-			cli_fail(import->cli, path, error, NULL);
+			cli_fail(import->cli, entry->path, error, NULL);
 		return;
 	}
-	if (++import->refused <= PROBLEMS_NAMED)
-		cli_fail(import->cli, path, error, NULL);
+	if (error == SYNOD_BAD_PATH)
+		import->bad_paths++;
+	else
+		import->refused++;
+	if (import->bad_paths + import->refused <= PROBLEMS_NAMED)
+		cli_warn(entry->path, "%s (%s)", error_text(error), error_name(error));
 }
 
 static void
 note_difference(struct import *import, const char *path, const char *text)
 {
 	if (++import->differences <= PROBLEMS_NAMED)
-		cli_warn("%s: %s", path, text);
+		cli_warn(path, "%s", text);
 }
 
 /* ---- storing ---- */
@@ -88,7 +93,7 @@ store_done(void *context, const struct synod_result *result)
 	struct import *import = call->import;
 
 	if (result->error) {
-		note_error(import, call->entry.path, result->error);
+		note_error(import, &call->entry, result->error);
 	} else {
 		import->nodes++;
 		import->bytes += call->entry.size;
@@ -126,9 +131,9 @@ list_done(void *context, const struct synod_result *result)
 	struct import_call *call = context;
 	const struct import_entry *entry = &call->entry;
 
-	/* A directory that has no node is reported by the comparison of its data. */
-	if (result->error && result->error != SYNOD_NOT_FOUND)
-		note_error(call->import, entry->path, result->error);
+	/* What concerns this node is reported by the comparison of its data. */
+	if (result->error && result->error != SYNOD_NOT_FOUND && !concerns_one_node(result->error))
+		note_error(call->import, entry, result->error);
 	for (size_t i = 0; !result->error && i < result->child_count; i++) {
 		const char *name = result->children[i].path;
 
@@ -184,7 +189,7 @@ compare_done(void *context, const struct synod_result *result)
 	if (result->error == SYNOD_NOT_FOUND) {
 		note_difference(import, call->entry.path, "this file has no node");
 	} else if (result->error) {
-		note_error(import, call->entry.path, result->error);
+		note_error(import, &call->entry, result->error);
 	} else {
 		import->nodes++;
 		import->bytes += result->node.size;

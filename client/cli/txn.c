@@ -199,7 +199,7 @@ command_txn(struct cli *cli)
 	if (code)
 		return code;
 	if (txn_script_parse(&script, text.bytes, text.size) != 0) {
-		cli_warn("%s: line %zu: %s (BAD_ARGUMENT)\n  see `synod txn --help`", source,
+		cli_warn(source, "line %zu: %s (BAD_ARGUMENT)\n  see `synod txn --help`",
 			 script.line, script.problem);
 		code = EXIT_USAGE;
 	} else {
