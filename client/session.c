@@ -534,8 +534,8 @@ check_deadlines(struct session *session)
 	}
 }
 
-/* A member that says it is there but answers nothing: perhaps it waits for a leader it cannot hear.
- */
+/* A member that says it is there but answers nothing: perhaps it waits for a leader it cannot hear,
+ * or what was asked got lost on the way to the leader. */
 static uint64_t
 stalled_us(const struct session *session)
 {
@@ -549,9 +549,14 @@ check_progress(struct session *session)
 	    session->now_us < stalled_us(session))
 		return;
 	session->progress_us = session->now_us;
-	if (endpoints_count(session->options.endpoints) > 1)
+	if (endpoints_count(session->options.endpoints) > 1) {
 		contact_switch(&session->contact, SYNOD_TIMEOUT,
 			       "the member does not answer requests", session->now_us);
+		return;
+	}
+	session_unawait(session, &session->attach_call);
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		go_back(session, &session->lanes[i]);
 }
 
 static void

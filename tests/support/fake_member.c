@@ -27,6 +27,7 @@ struct fake_member {
 	/* The actor's. */
 	struct connection *connections[CONNECTIONS_MAX];
 	unsigned open_count;
+	bool is_stopping;
 	bool is_unheard;
 	/* Under the ensemble's lock, together with everything in the ensemble. */
 	bool is_stopped;
@@ -658,12 +659,14 @@ on_item(void *owner, struct actor_item *item)
 {
 	struct fake_member *member = owner;
 
-	if (connection_is_item(item))
+	if (connection_is_item(item)) {
 		connection_on_item(item, clock_now_ms(member->clock));
-	else if (item->kind == FAKE_ITEM_DROP)
+	} else if (item->kind == FAKE_ITEM_DROP) {
 		close_all(member);
-	else
+	} else if (!member->is_stopping) {
+		member->is_stopping = true;
 		connection_unlisten(&member->listener);
+	}
 }
 
 static const struct actor_handler actor_handler = {on_item, NULL};
