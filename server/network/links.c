@@ -12,7 +12,9 @@
 #define SILENCE_DEFAULT_MS 1000
 #define BACKOFF_MIN_MS	   50
 #define BACKOFF_MAX_MS	   1000
-#define TICK_MAX_MS	   1000
+
+/* Links come up and break between two ticks, so that what the last one returned may be too late. */
+#define TICK_MAX_MS 50
 
 /* Connections at the peer port that have not greeted yet; more are turned away. */
 #define STRANGERS_MAX 64

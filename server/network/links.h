@@ -69,7 +69,7 @@ bool links_is_up(const struct links *links, uint64_t member);
  * another thread. */
 struct connection *links_connection(struct links *links, uint64_t member);
 
-/* Dial, ping, close what is silent.  Returns the time of the next call. */
+/* Dial, ping, close what is silent.  Returns the time of the next call, at most 50 ms ahead. */
 uint64_t links_tick(struct links *links, uint64_t now_ms);
 
 #endif
