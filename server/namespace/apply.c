@@ -54,6 +54,7 @@ repeat_answer(const struct session *session, const struct command *command, stru
 	}
 	answers_find(session, command->seq, &kept);
 	answer->error = kept.error;
+	answer->is_repeated = true;
 	applied->revision = kept.revision;
 	pack_raw(answer->result, kept.result);
 }
@@ -61,7 +62,7 @@ repeat_answer(const struct session *session, const struct command *command, stru
 /* Run it and keep the answer, a definite error too: whoever asks again gets the same. */
 static int
 run_and_keep(struct namespace *namespace, struct session *session, const struct command *command,
-	     struct answer *answer, struct applied *applied)
+	     struct answer *answer)
 {
 	struct kept_answer kept;
 	size_t start = answer->result->size;
@@ -70,10 +71,9 @@ run_and_keep(struct namespace *namespace, struct session *session, const struct 
 	if (error != SYNOD_OK)
 		return error;
 	answer_finish(answer, start);
-	applied->revision = namespace->revision;
 	kept = (struct kept_answer){
 		.error = answer->error,
-		.revision = applied->revision,
+		.revision = namespace->revision,
 		.result = {answer->result->bytes + start, answer->result->size - start},
 	};
 	session_begin_change(namespace, session);
@@ -104,7 +104,7 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 		return session_command_close(namespace, session, answer, applied);
 	if (answers_are_full(session, command->acknowledged))
 		return answer_error(answer, SYNOD_BUSY, "too many answers are not acknowledged");
-	return run_and_keep(namespace, session, command, answer, applied);
+	return run_and_keep(namespace, session, command, answer);
 }
 
 /* ---- commands ---- */
@@ -188,7 +188,7 @@ namespace_apply(struct namespace *namespace, uint64_t slot, struct slice value,
 		return error;
 	answer_finish(&answer, start);
 	applied->error = answer.error;
-	if (applied->revision == 0)
+	if (!answer.is_repeated)
 		applied->revision = namespace->revision;
 	return SYNOD_OK;
 }

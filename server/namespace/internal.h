@@ -285,6 +285,7 @@ struct state_hash member_hash_of(const struct command *member);
 struct answer {
 	int error;
 	const char *why;       /* static, or NULL */
+	bool is_repeated;      /* given before: it is true at the revision of then */
 	struct buffer *result; /* receives one packed element when there is no error */
 };
 
