@@ -246,13 +246,15 @@ members_replace(struct members_block **best, struct members_block *block)
 static int
 choose_members(const struct answer *answers, unsigned count, struct members_block **best)
 {
-	int error = SYNOD_TIMEOUT;
+	int error = SYNOD_OK;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct members_block *block;
 
 		if (answers[i].error != SYNOD_OK) {
-			error = answers[i].error;
+			/* What a member said tells more than why another could not be reached. */
+			if (error == SYNOD_OK || answers[i].frame.size > 0)
+				error = answers[i].error;
 			continue;
 		}
 		block = calloc(1, sizeof *block);
