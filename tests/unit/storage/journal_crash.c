@@ -247,9 +247,7 @@ random_step(struct journal_fixture *fixture)
 		fixture_sync(fixture, fixture->pending.accepted.round + 1, draw(length + 1));
 		return SYNOD_OK;
 	case 2: return journal_make_room(fixture->journal, (size_t)draw(20000));
-	case 3:
-		fixture_commit(fixture);
-		return journal_mark(fixture->journal);
+	case 3: fixture_commit(fixture); return journal_mark(fixture->journal);
 	case 4:
 	case 5:
 	case 6: return fixture_commit(fixture);
