@@ -411,11 +411,12 @@ read_txn(struct outcome *outcome, struct slice body, struct cursor *cursor)
 	else
 		read_pairs(outcome, cursor, transaction.else_operations, transaction.else_count);
 	fields_leave(&fields);
-	if (result->failed_index < 0)
+	/* Who failed names the error, unless the response has named it already. */
+	if (result->failed_index < 0 || result->error != SYNOD_OK)
 		return;
 	if ((size_t)result->failed_index >= result->result_count)
 		cursor_fail(cursor);
-	else if (result->error == SYNOD_OK)
+	else
 		result->error = result->results[result->failed_index].error;
 }
 
