@@ -415,6 +415,9 @@ acceptor_on_accept_sync(struct paxos *paxos, const struct paxos_message *message
 	election_on_leader_heard(paxos, message, update);
 	if (order > 0)
 		return;
+	/* Our promise was heard, and what it says is about to change. */
+	paxos->acceptor.promise.is_owed = false;
+	paxos->acceptor.promise.load = 0;
 	if (ballot_equal(paxos->accepted, message->ballot)) {
 		accept_entries(paxos, message, update);
 		return;

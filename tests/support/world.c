@@ -109,6 +109,7 @@ world_fini(struct world *world)
 		entry_release(world->chosen[i]);
 	free(world->packets);
 	free(world->chosen);
+	free(world->chosen_at);
 	free(world->reads);
 	free(world->proposals);
 	paxos_update_fini(&world->update);
@@ -148,9 +149,22 @@ held_entry(const struct world_member *member, uint64_t slot)
 	return entry;
 }
 
+static void
+chosen_grow(struct world *world)
+{
+	uint64_t capacity = 2 * world->chosen_capacity + 64;
+
+	if (world->chosen_length < world->chosen_capacity)
+		return;
+	world->chosen = check_realloc(world->chosen, capacity * sizeof(*world->chosen));
+	world->chosen_at = check_realloc(world->chosen_at, capacity * sizeof(*world->chosen_at));
+	world->chosen_capacity = capacity;
+}
+
 /* Chosen prefixes agree; a chosen value is durable at a quorum when chosen. */
 static void
-judge_chosen(struct world *world, struct world_member *member, uint64_t chosen)
+judge_chosen(struct world *world, struct world_member *member, uint64_t chosen,
+	     struct ballot ballot)
 {
 	for (uint64_t slot = member->chosen_judged + 1; slot <= chosen; slot++) {
 		struct entry *entry = held_entry(member, slot);
@@ -160,23 +174,25 @@ judge_chosen(struct world *world, struct world_member *member, uint64_t chosen)
 			continue;
 		}
 		CHECK(count_holders(world, slot, entry) > world->member_count / 2);
-		if (world->chosen_length == world->chosen_capacity) {
-			world->chosen_capacity = 2 * world->chosen_capacity + 64;
-			world->chosen = check_realloc(
-				world->chosen, world->chosen_capacity * sizeof(struct entry *));
-		}
+		chosen_grow(world);
+		world->chosen_at[world->chosen_length] = ballot;
 		world->chosen[world->chosen_length++] = entry_retain(entry);
 	}
 	if (chosen > member->chosen_judged)
 		member->chosen_judged = chosen;
 }
 
-/* Whatever is chosen stands in every later leader's log. */
+/*
+ * Whatever was chosen at a lower ballot stands in the leader's log.  A leader whose own ballot is
+ * outdated already may lack what was chosen since; it can choose nothing itself.
+ */
 static void
-judge_leader(struct world *world, struct world_member *member)
+judge_leader(struct world *world, struct world_member *member, struct ballot ballot)
 {
-	for (uint64_t slot = 1; slot <= world->chosen_length; slot++)
-		CHECK(entry_equal(world->chosen[slot - 1], held_entry(member, slot)));
+	for (uint64_t slot = 1; slot <= world->chosen_length; slot++) {
+		if (ballot_compare(world->chosen_at[slot - 1], ballot) < 0)
+			CHECK(entry_equal(world->chosen[slot - 1], held_entry(member, slot)));
+	}
 }
 
 /* The place of (BALLOT, SLOT) in the table, taken or free. */
@@ -368,9 +384,9 @@ take_transitions(struct world *world, struct world_member *member)
 				member->id, text);
 		}
 		if (transition->type == TRANSITION_LEADER)
-			judge_leader(world, member);
+			judge_leader(world, member, transition->ballot);
 		if (transition->type == TRANSITION_CHOSEN)
-			judge_chosen(world, member, transition->slot);
+			judge_chosen(world, member, transition->slot, transition->ballot);
 		if (world->on_transition != NULL)
 			world->on_transition(world->context, world, member->id, transition);
 	}
@@ -596,8 +612,9 @@ world_load(struct world *world, struct world_member *member, uint32_t count_max)
 	CHECK(member->load_count > 0);
 	member->load_count--;
 	memmove(member->loads, member->loads + 1, member->load_count * sizeof(load));
-	CHECK(load.first <= member->disk.length);
-	available = member->disk.length - load.first + 1;
+	/* Another leader may have had the log cut since; then nobody waits for the answer either.
+	 */
+	available = member->disk.length < load.first ? 0 : member->disk.length - load.first + 1;
 	if (count_max > load.count_max)
 		count_max = load.count_max;
 	if (count_max > available)
@@ -605,7 +622,8 @@ world_load(struct world *world, struct world_member *member, uint32_t count_max)
 	event.loaded.id = load.id;
 	event.loaded.first = load.first;
 	event.loaded.count = count_max;
-	event.loaded.entries = &member->disk.entries[load.first - 1];
+	if (count_max > 0)
+		event.loaded.entries = &member->disk.entries[load.first - 1];
 	world_step(world, member, &event);
 }
 

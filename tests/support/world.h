@@ -71,7 +71,8 @@ struct world {
 	uint32_t packet_count, packet_capacity;
 
 	/* The judge. */
-	struct entry **chosen; /* slot 1 at index 0 */
+	struct entry **chosen;	  /* slot 1 at index 0 */
+	struct ballot *chosen_at; /* the ballot at which each was first seen to be */
 	uint64_t chosen_length, chosen_capacity;
 	struct world_read *reads;
 	uint32_t read_count, read_capacity;

@@ -35,6 +35,8 @@ struct weather {
 	unsigned deliver, persist, apply, load;
 	unsigned propose, read, tick, oddity;
 	unsigned tick_ms;
+	unsigned pause;
+	unsigned paused[WORLD_MEMBERS_MAX]; /* stands still for so many more actions */
 	bool is_cut[WORLD_MEMBERS_MAX][WORLD_MEMBERS_MAX]; /* [from][to] */
 };
 
@@ -93,6 +95,7 @@ make_weather(struct world *world, struct weather *weather)
 	weather->tick = pick(world, 40, 300);
 	weather->tick_ms = pick(world, 2, 40);
 	weather->oddity = intensity(world, 6);
+	weather->pause = intensity(world, 10);
 }
 
 static void
@@ -146,10 +149,14 @@ move_packet(struct world *world, struct weather *weather)
 		return;
 	if (chance(world, weather->reorder))
 		index = (uint32_t)world_random(world, world->packet_count);
+	while (index < world->packet_count && weather->paused[world->packets[index].to - 1] > 0)
+		index++;
+	if (index == world->packet_count) /* all of them are for members that stand still */
+		index = 0;
 	packet = &world->packets[index];
 	if (weather->is_cut[packet->from - 1][packet->to - 1] || chance(world, weather->drop))
 		world_drop(world, index);
-	else
+	else if (weather->paused[packet->to - 1] == 0)
 		world_deliver(world, index, chance(world, weather->repeat));
 	while (world->packet_count > PACKETS_MAX)
 		world_drop(world, (uint32_t)world_random(world, world->packet_count));
@@ -192,6 +199,14 @@ act_on(struct world *world, struct weather *weather, struct world_member *member
 			world_start(world, member);
 		return;
 	}
+	if (weather->paused[member->id - 1] > 0) {
+		/* What wakes it is a client, before its own clock does. */
+		if (--weather->paused[member->id - 1] == 0)
+			world_read(world, member);
+		return;
+	}
+	if (chance(world, weather->pause))
+		weather->paused[member->id - 1] = pick(world, 1, 150);
 	if (chance(world, weather->crash)) {
 		world_crash(world, member);
 		return;
