@@ -3,7 +3,9 @@
  *
  *   CLIENT   [1, uptime_ms, wall_ms, session, seq, acknowledged, op, body]
  *            op and body as the client sent them (shared/protocol.h); session,
- *            seq and acknowledged 0 for SESSION_OPEN
+ *            seq and acknowledged 0 for SESSION_OPEN; op REFUSED with an error
+ *            number as its body: a write that the leader refused, which uses up its
+ *            seq and has the refusal as its answer
  *   EXPIRE   [2, uptime_ms, wall_ms, session, generation, [epoch, round, member]]
  *   MEMBER   [3, uptime_ms, wall_ms, member_id, name, peer address, client address, disk_id]
  *            a member's facts, recorded at the first contact and when they change

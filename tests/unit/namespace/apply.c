@@ -128,6 +128,24 @@ keeps_an_answer_to_a_malformed_write(void **state)
 	fixture_close(&fixture);
 }
 
+/* A write that the leader refuses to propose still uses up its seq: the refusal is its answer. */
+static void
+keeps_a_refusal_as_the_answer(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture);
+	assert_int_equal(write_body(&fixture, OP_REFUSED, slice_of("\x14")), SYNOD_BAD_PATH);
+	assert_int_equal(write_body(&fixture, OP_REFUSED, slice_of("\xcd\x7f\xff")),
+			 SYNOD_BAD_MESSAGE); /* an error that nobody knows */
+	assert_int_equal(put_as(&fixture, 3, 0, "/a", "x"), SYNOD_OK);
+	assert_int_equal(put_as(&fixture, 1, 0, "/a", "x"), SYNOD_BAD_PATH);
+	assert_int_equal(stat_of(&fixture, "/a").version, 0);
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
 static void
 refuses_writes_that_are_none(void **state)
 {
@@ -194,6 +212,7 @@ main(void)
 		cmocka_unit_test(forgets_what_was_acknowledged),
 		cmocka_unit_test(is_busy_when_the_window_is_full),
 		cmocka_unit_test(keeps_an_answer_to_a_malformed_write),
+		cmocka_unit_test(keeps_a_refusal_as_the_answer),
 		cmocka_unit_test(refuses_writes_that_are_none),
 		cmocka_unit_test(skips_values_that_are_no_commands),
 		cmocka_unit_test(never_turns_the_clusters_time_back),
