@@ -8,7 +8,7 @@
 # The last line is "N passed, M failed"; the exit status says the same.
 set -u
 : "${B:?names the build directory}"
-timeout_s=${TEST_TIMEOUT_S:-600}
+timeout_s=${TEST_TIMEOUT_S:-300}
 
 command_of() {
 	case $1 in
@@ -26,13 +26,17 @@ count() {
 }
 
 run_one() {
-	local name=$1 log result status start passed failed skipped verdict
+	local name=$1 log result status group seconds start passed failed skipped verdict
 	log=$B/log/${name//\//-}.log
 	result=$B/log/${name//\//-}.result
 	mapfile -t command < <(command_of "$name")
 	start=$(date +%s%N)
-	timeout --kill-after=10 "$timeout_s" "${command[@]}" >"$log" 2>&1 </dev/null
+	timeout --kill-after=10 "$timeout_s" "${command[@]}" >"$log" 2>&1 </dev/null &
+	group=$! # timeout makes a process group of its own
+	wait "$group"
 	status=$?
+	# What a test that died has left behind must not disturb the next one.
+	kill -KILL -- "-$group" 2>/dev/null
 	seconds=$(awk -v ns=$(($(date +%s%N) - start)) 'BEGIN { printf "%.1f", ns / 1e9 }')
 
 	passed=$(count "$log" PASSED)
