@@ -550,6 +550,149 @@ carries_frames_over_a_real_network(void **state)
 	buffer_fini(&out);
 }
 
+/* ---- many connections between two strands, closed at random while frames fly ---- */
+
+#define CROWD	    32
+#define CROWD_TURNS 200
+
+struct strand {
+	struct actor *actor;
+	struct connection_listener listener;
+	struct connection *written[CROWD]; /* to be flushed when idle */
+	unsigned written_count;
+	unsigned seed;
+	unsigned closer; /* one frame in so many closes its connection in some way */
+	atomic_uint open_count;
+	atomic_uint closed_count;
+	atomic_uint frame_count;
+	atomic_bool is_unheard;
+};
+
+static int
+strand_on_frame(struct connection *connection, const struct frame *frame)
+{
+	struct strand *strand = connection->owner;
+	struct buffer out = BUFFER_EMPTY;
+	int answer = SYNOD_OK;
+
+	if (frame->type == FRAME_REFUSED) {
+		connection_close(connection);
+		return SYNOD_OK;
+	}
+	atomic_fetch_add(&strand->frame_count, 1);
+	append_frame(&out, FRAME_PING, (size_t)rand_r(&strand->seed) % 3000);
+	connection_write(connection, buffer_slice(&out));
+	buffer_fini(&out);
+	if (strand->written_count < CROWD)
+		strand->written[strand->written_count++] = connection_retain(connection);
+	else
+		connection_flush(connection);
+	if ((unsigned)rand_r(&strand->seed) % strand->closer == 0) {
+		switch (rand_r(&strand->seed) % 3) {
+		case 0: connection_close(connection); break;
+		case 1: connection_refuse(connection, SYNOD_BUSY, "enough"); break;
+		default: answer = SYNOD_BAD_MESSAGE; break;
+		}
+	}
+	return answer;
+}
+
+static void
+strand_on_closed(struct connection *connection, int error)
+{
+	struct strand *strand = connection->owner;
+
+	(void)error;
+	connection_release(connection);
+	atomic_fetch_add(&strand->closed_count, 1);
+}
+
+static const struct connection_handler strand_handler = {strand_on_frame, strand_on_closed};
+
+static void
+strand_on_stream(void *owner, struct stream *stream, uint64_t now_ms)
+{
+	struct strand *strand = owner;
+
+	connection_accept(stream, strand->actor, &strand_handler, strand, BODY_MAX, now_ms);
+	atomic_fetch_add(&strand->open_count, 1);
+}
+
+static void
+strand_on_unheard(void *owner)
+{
+	atomic_store(&((struct strand *)owner)->is_unheard, true);
+}
+
+static void
+strand_on_item(void *owner, struct actor_item *item)
+{
+	(void)owner;
+	connection_on_item(item, 1);
+}
+
+static void
+strand_on_idle(void *owner)
+{
+	struct strand *strand = owner;
+
+	for (unsigned i = 0; i < strand->written_count; i++) {
+		connection_flush(strand->written[i]);
+		connection_release(strand->written[i]);
+	}
+	strand->written_count = 0;
+}
+
+static void
+wait_for_count(atomic_uint *count, unsigned wanted)
+{
+	for (unsigned i = 0; i < 100000 && atomic_load(count) < wanted; i++)
+		usleep(200);
+	assert_int_equal(wanted, atomic_load(count));
+}
+
+static void
+connections_between_strands_end_exactly_once(void **state)
+{
+	static const struct actor_handler strand_actor = {strand_on_item, strand_on_idle};
+	struct transport *transport = transport_nng_new();
+	struct strand server = {.seed = 1, .closer = CROWD_TURNS};
+	struct strand visitors = {.seed = 2, .closer = CROWD_TURNS};
+	struct buffer out = BUFFER_EMPTY;
+
+	(void)state;
+	server.actor = actor_new("server", ACTOR_STRAND, &strand_actor, &server);
+	visitors.actor = actor_new("visitors", ACTOR_STRAND, &strand_actor, &visitors);
+	server.listener = (struct connection_listener){
+		server.actor, strand_on_stream, strand_on_unheard, &server, NULL, {0}};
+	assert_int_equal(SYNOD_OK, connection_listen(&server.listener, transport, "127.0.0.1:0"));
+	append_frame(&out, FRAME_PING, 10);
+	for (unsigned i = 0; i < CROWD; i++) {
+		struct connection *connection;
+
+		assert_int_equal(SYNOD_OK,
+				 connection_dial(transport,
+						 connection_listener_address(&server.listener),
+						 5000, visitors.actor, &strand_handler, &visitors,
+						 BODY_MAX, 0, &connection));
+		connection_retain(connection); /* the strand may release it at any time */
+		connection_write(connection, buffer_slice(&out));
+		connection_flush(connection);
+		connection_release(connection);
+	}
+	wait_for_count(&visitors.closed_count, CROWD);
+	wait_for_count(&server.closed_count, atomic_load(&server.open_count));
+	connection_unlisten(&server.listener);
+	while (!atomic_load(&server.is_unheard))
+		usleep(200);
+	actor_free(server.actor);
+	actor_free(visitors.actor);
+	transport->ops->free(transport);
+	assert_int_equal(CROWD, atomic_load(&server.open_count));
+	assert_true(atomic_load(&server.frame_count) > CROWD);
+	buffer_fini(&out);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -571,6 +714,7 @@ main(void)
 		test(outlives_its_stream_for_those_who_retain_it),
 		cmocka_unit_test(reads_refusals_that_make_no_sense),
 		cmocka_unit_test(carries_frames_over_a_real_network),
+		cmocka_unit_test(connections_between_strands_end_exactly_once),
 	};
 
 	alarm(120);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -198,15 +199,22 @@ end_finally(struct end *end)
 }
 
 /* A plain socket connected to the door. */
-static int
-raw_dial(const char *address)
+static void
+raw_connect(int fd, const char *address)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(0, connect(fd, (struct sockaddr *)&to, sizeof to));
+}
+
+static int
+raw_dial(const char *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	raw_connect(fd, address);
 	return fd;
 }
 
@@ -569,6 +577,31 @@ an_accepted_stream_can_be_turned_away(void **state)
 	wait_until(atomic_load(&closed) == 1);
 }
 
+static void
+goes_on_accepting_after_descriptors_ran_out(void **state)
+{
+	const char *address = door_open("127.0.0.1:0");
+	struct rlimit before, none;
+	int fds[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+	none = before;
+	none.rlim_cur = (rlim_t)fds[2] + 1;
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &none));
+	for (unsigned i = 0; i < 3; i++)
+		raw_connect(fds[i], address);
+	usleep(120000); /* two pauses or so: nothing can be accepted meanwhile */
+	assert_int_equal(0, atomic_load(&door.count));
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+	wait_until(atomic_load(&door.count) == 3);
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+	door_shut();
+}
+
 /* ---- timers ---- */
 
 struct alarm_clock {
@@ -763,6 +796,7 @@ main(void)
 		cmocka_unit_test(last_words_arrive_although_input_was_not_read),
 		cmocka_unit_test(finishing_ends_even_if_the_peer_never_closes),
 		cmocka_unit_test(an_accepted_stream_can_be_turned_away),
+		cmocka_unit_test(goes_on_accepting_after_descriptors_ran_out),
 		cmocka_unit_test(a_timer_fires_once_when_it_is_due),
 		cmocka_unit_test(a_timer_can_be_moved_both_ways),
 		cmocka_unit_test(streams_opened_and_closed_at_random_end_exactly_once),
