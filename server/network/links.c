@@ -16,7 +16,8 @@
 /* Links come up and break between two ticks, so that what the last one returned may be too late. */
 #define TICK_MAX_MS 50
 
-/* Connections at the peer port that have not greeted yet; more are turned away. */
+/* Connections at the peer port that have not greeted yet; for one more, the oldest must go.  (Were
+ * the newest turned away, a few silent strangers could keep the members out.) */
 #define STRANGERS_MAX 64
 
 /* One connection, from its first byte to its end. */
@@ -296,15 +297,29 @@ on_frame(struct connection *connection, const struct frame *frame)
 static const struct connection_handler peer_handler = {on_frame, on_closed};
 
 static void
+dismiss_oldest_stranger(struct links *links)
+{
+	struct peer *oldest = NULL;
+
+	for (struct peer *peer = links->peers; peer != NULL; peer = peer->next)
+		if (!peer->is_dialled && !peer->connection->is_up && !peer->connection->is_closing)
+			oldest = peer; /* the newest come first */
+	if (oldest != NULL)
+		connection_close(oldest->connection);
+}
+
+static void
 on_stream(void *owner, struct stream *stream, uint64_t now_ms)
 {
 	struct links *links = owner;
 	struct peer *peer;
 
-	if (links->is_closing || links->stranger_count >= STRANGERS_MAX) {
+	if (links->is_closing) {
 		stream_release(stream);
 		return;
 	}
+	if (links->stranger_count >= STRANGERS_MAX)
+		dismiss_oldest_stranger(links);
 	peer = peer_new(links, false, 0);
 	links->stranger_count++;
 	peer->connection = connection_accept(stream, links->options.actor, &peer_handler, links,
