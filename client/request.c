@@ -127,14 +127,18 @@ check_encoded(const struct buffer *out, size_t begin, uint8_t op, const char **w
 	struct slice body = {out->bytes + begin, out->size - begin};
 	struct transaction transaction;
 	struct operation operation;
+	int error;
 
 	if (out->failed)
 		return refuse(why, SYNOD_NO_MEMORY, NULL);
 	if (body.size > BODY_SIZE_MAX)
 		return refuse(why, SYNOD_TOO_LARGE, "the request is larger than 2 MiB");
-	if (op == OP_TXN)
-		return transaction_decode(body, &transaction, why);
-	return operation_decode(op, body, &operation, why);
+	error = op == OP_TXN ? transaction_decode(body, &transaction, why)
+			     : operation_decode(op, body, &operation, why);
+	/* We do not encode malformed messages, except that texts are as they were given. */
+	if (error == SYNOD_BAD_MESSAGE)
+		return refuse(why, SYNOD_BAD_PATH, "a path or name is not valid UTF-8");
+	return error;
 }
 
 static int
