@@ -62,7 +62,7 @@ member_runs() {
 
 member_kill() {
 	kill -KILL "${MEMBER_PID[$1]}"
-	wait "${MEMBER_PID[$1]}" 2>/dev/null
+	wait "${MEMBER_PID[$1]}" 2>/dev/null || true
 	MEMBER_PID[$1]=
 }
 
