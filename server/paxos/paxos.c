@@ -177,7 +177,9 @@ on_message(struct paxos *paxos, const struct paxos_message *message, struct paxo
 {
 	if (!message_is_sane(paxos, message))
 		return;
-	note_round(paxos, message->ballot);
+	/* A pre-vote's ballot is only asked about; nobody has used it. */
+	if (message->type != MESSAGE_PREVOTE && message->type != MESSAGE_PREVOTE_ANSWER)
+		note_round(paxos, message->ballot);
 	note_round(paxos, message->accepted);
 	switch (message->type) {
 	case MESSAGE_PREVOTE: election_on_prevote(paxos, message, update); break;

@@ -208,12 +208,13 @@ command_option(struct story *story)
 static void
 command_start(struct story *story)
 {
-	uint32_t tail = story->world.tail_max;
+	uint32_t tail = story->tail;
 
 	if (!story->is_begun) {
 		world_init(&story->world, story->voters, &story->options, 1);
 		story->world.on_transition = remember;
 		story->world.context = story;
+		story->world.is_tracing = getenv("TRACE") != NULL;
 		story->is_begun = true;
 		if (tail > 0)
 			story->world.tail_max = tail;
@@ -392,7 +393,7 @@ story_command(struct story *story)
 		return;
 	}
 	if (is(story, 0, "tail")) {
-		story->world.tail_max = (uint32_t)story_number(story, 1);
+		story->tail = (uint32_t)story_number(story, 1);
 		return;
 	}
 	if (is(story, 0, "tick") || is(story, 0, "run")) {

@@ -1,5 +1,6 @@
 /*
  * Stories: a protocol's adventures as text, one command per line; # begins a comment.
+ * With TRACE in the environment, every message and transition is shown.
  *
  *   voters N                         an ensemble of N; options may follow, then `start`
  *   option NAME NUMBER               a field of struct paxos_options
@@ -48,6 +49,7 @@ struct story {
 	struct world world;
 	struct paxos_options options;
 	unsigned voters;
+	uint32_t tail; /* 0: no limit */
 	bool is_begun;
 	bool is_manual; /* the disks */
 	bool is_cut[WORLD_MEMBERS_MAX + 1][WORLD_MEMBERS_MAX + 1];
