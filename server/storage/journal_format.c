@@ -266,10 +266,9 @@ journal_batch_add_sync(struct journal_batch *batch, struct ballot ballot, uint64
 static void
 flag_last(struct journal_batch *batch)
 {
-	uint8_t *bytes = batch->bytes + batch->last;
-
 	if (batch->count == 0)
 		return;
+	uint8_t *bytes = batch->bytes + batch->last;
 	bytes[22] |= RECORD_LAST;
 	batch->chain = checksum(bytes, get_u32(bytes + 16), batch->seed);
 	put_u64(bytes, batch->chain);
