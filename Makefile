@@ -71,9 +71,10 @@ SRC_network   := $(wildcard server/network/*.c)
 SRC_server    := $(filter-out server/main.c,$(wildcard server/*.c))
 SRC_client    := $(wildcard client/*.c)
 SRC_cli       := $(filter-out client/cli/main.c,$(wildcard client/cli/*.c))
-SRC_support   := $(wildcard tests/support/*.c)
+SRC_fakes     := $(wildcard tests/support/fake_*.c)
+SRC_support   := $(filter-out $(SRC_fakes),$(wildcard tests/support/*.c))
 
-LAYERS  := shared paxos namespace storage network server client cli support
+LAYERS  := shared paxos namespace storage network server client cli fakes support
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 archive  = $(B)/lib/$(1).a
 archives = $(foreach layer,$(1),$(call archive,$(layer)))
@@ -197,7 +198,8 @@ examples: $(EXAMPLES) ## build the example programs
 
 # ---- tests ----
 #
-# tests/unit/LAYER/NAME.c is one program, linked with LAYER and what LAYER may include.
+# tests/unit/LAYER/NAME.c is one program, linked with LAYER and what LAYER may include, and with
+# tests/support; its fake_*.c are a world of their own, for the client only.
 
 ARCHIVES_FOR_shared    := shared
 ARCHIVES_FOR_paxos     := paxos shared
@@ -205,7 +207,7 @@ ARCHIVES_FOR_namespace := namespace storage paxos shared
 ARCHIVES_FOR_storage   := storage paxos shared
 ARCHIVES_FOR_network   := network storage paxos shared
 ARCHIVES_FOR_server    := $(SERVER_LAYERS)
-ARCHIVES_FOR_client    := client shared
+ARCHIVES_FOR_client    := client shared fakes
 ARCHIVES_FOR_cli       := cli client shared
 
 LIBS_test := -lcmocka $(LIBS_cli) $(LIBS_server) $(LIBS_shared)
