@@ -133,10 +133,14 @@ deps: deps-test ## install the Debian packages needed to build and test (as root
 
 # ---- objects, programs, libraries ----
 
+# A source that is gone must also leave its archive: each remembers what it was made of.
 define layer_rule
 $(B)/lib/$(1).a: $$(call objects,$$(SRC_$(1))) | deps-build
 	@mkdir -p $$(@D)
-	$$(Q)rm -f $$@ && ar rcsD $$@ $$^
+	$$(Q)rm -f $$@ && ar rcsD $$@ $$(filter %.o,$$^) && echo $$(SRC_$(1)) >$$(@D)/$(1).list
+ifneq ($$(strip $$(file <$(B)/lib/$(1).list)),$$(strip $$(SRC_$(1))))
+$(B)/lib/$(1).a: always
+endif
 endef
 $(foreach layer,$(LAYERS),$(eval $(call layer_rule,$(layer))))
 
