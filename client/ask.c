@@ -1,6 +1,7 @@
 /* One question to each of several members, in an actor that lives as long as the question. */
 #include "client/ask.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,8 +46,8 @@ settle(struct target *target, int error, const char *text)
 	target->is_done = true;
 	target->connection = NULL;
 	target->answer->error = error;
-	if (text != NULL && target->answer->text != text)
-		strncpy(target->answer->text, text, sizeof target->answer->text - 1);
+	if (text != NULL)
+		snprintf(target->answer->text, sizeof target->answer->text, "%s", text);
 	if (connection != NULL)
 		connection_close(connection);
 }

@@ -3,8 +3,8 @@
  *
  * Everything a handle does to the outside happens here, over a transport and a
  * clock, without threads, clock or randomness of its own; the simulator runs the
- * same code.  Three parts share the structure: requests (session.c), the session's
- * life (session_life.c), and the contact with a member (contact.c).
+ * same code.  The actor (session.c) has three parts: requests (requests.c), the
+ * session's life (session_life.c), and the contact with a member (contact.c).
  *
  * Writes carry (session, seq, acknowledged), numbered when they are first sent
  * and sent in order.  After a lost connection or a transient refusal everything
@@ -139,19 +139,43 @@ bool session_is_in_callback(void);
 
 /* ---- between the parts ---- */
 
-/* Something is awaited from the member for CALL: write its frame. */
-void session_send(struct session *session, struct call *call);
-bool session_can_send(const struct session *session);
+void requests_init(struct session *session);
+void requests_fini(struct session *session);
 
-/* Forget that an answer to CALL is awaited. */
-void session_unawait(struct session *session, struct call *call);
+/* Calls from the application. */
+void requests_take(struct session *session, struct call *call);
 
-/* Deliver ERROR to every write: to those that were sent (any number of times) or to those that were
- * not. */
-void session_fail_writes(struct session *session, bool was_sent, int error, const char *message);
+/* End what was never sent and every read with SYNOD_CLOSED; the last write ends the session. */
+void requests_close(struct session *session);
 
-bool session_is_transient(int error);
-void session_on_refusal(struct session *session, struct lane *lane, int error);
+/* End every write (was_sent: those that were, at least once; else those that were not) with ERROR.
+ */
+void requests_fail_writes(struct session *session, bool was_sent, int error, const char *message);
+
+/* End everything that was never sent with ERROR. */
+void requests_refuse_all(struct session *session, int error, const char *message);
+
+/* Send what may be sent. */
+void requests_pump(struct session *session);
+
+bool requests_can_send(const struct session *session);
+
+/* Write CALL's frame and await its answer. */
+void requests_send(struct session *session, struct call *call);
+
+/* Forget that an answer to CALL is awaited, if one is. */
+void requests_unawait(struct session *session, struct call *call);
+
+int requests_on_response(struct session *session, const struct frame *frame);
+
+/* LANE was refused something for now, with ERROR. */
+void requests_on_refusal(struct session *session, struct lane *lane, int error);
+bool requests_is_transient(int error);
+
+void requests_on_up(struct session *session);
+void requests_on_down(struct session *session);
+void requests_on_time(struct session *session);
+uint64_t requests_next_us(const struct session *session);
 
 void life_init(struct session *session);
 void life_fini(struct session *session);

@@ -159,7 +159,7 @@ void
 life_pump(struct session *session)
 {
 	if (!needs_attaching(session) || session->lanes[LANE_WRITES].retry_us != 0 ||
-	    !session_can_send(session))
+	    !requests_can_send(session))
 		return;
 	if (session->life == LIFE_NONE) {
 		session->options.clock->ops->random(session->options.clock, session->secret,
@@ -168,7 +168,7 @@ life_pump(struct session *session)
 	}
 	write_open(session);
 	session->attach_sent_us = session->now_us;
-	session_send(session, &session->attach_call);
+	requests_send(session, &session->attach_call);
 }
 
 static void
@@ -187,10 +187,10 @@ forget(struct session *session)
 void
 life_end(struct session *session)
 {
-	session_unawait(session, &session->attach_call);
+	requests_unawait(session, &session->attach_call);
 	forget(session);
 	session->has_expired = true;
-	session_fail_writes(session, true, SYNOD_UNKNOWN, NULL);
+	requests_fail_writes(session, true, SYNOD_UNKNOWN, NULL);
 	life_report(session);
 }
 
@@ -233,8 +233,8 @@ on_not_attached(struct session *session, int error, const struct response *respo
 	struct slice text = {NULL, 0};
 	char message[CONTACT_TEXT_MAX] = "";
 
-	if (session_is_transient(error)) {
-		session_on_refusal(session, &session->lanes[LANE_WRITES], error);
+	if (requests_is_transient(error)) {
+		requests_on_refusal(session, &session->lanes[LANE_WRITES], error);
 		return;
 	}
 	if (session->life == LIFE_OPEN) {
@@ -247,7 +247,7 @@ on_not_attached(struct session *session, int error, const struct response *respo
 	if (text.size < sizeof message && text.size > 0)
 		memcpy(message, text.bytes, text.size);
 	forget(session);
-	session_fail_writes(session, false, error, message[0] != '\0' ? message : NULL);
+	requests_fail_writes(session, false, error, message[0] != '\0' ? message : NULL);
 }
 
 /* ---- learning the other members' addresses ---- */
@@ -295,7 +295,7 @@ life_on_up(struct session *session)
 	session->is_attached = false;
 	buffer_clear(&session->learn_call.body);
 	pack_array(&session->learn_call.body, 0);
-	session_send(session, &session->learn_call);
+	requests_send(session, &session->learn_call);
 	life_pump(session);
 	life_report(session);
 }

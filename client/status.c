@@ -312,7 +312,7 @@ synod_members_free(struct synod_members *members)
 static bool
 is_worth_going_on(int error)
 {
-	return session_is_transient(error) || error == SYNOD_UNSUPPORTED ||
+	return requests_is_transient(error) || error == SYNOD_UNSUPPORTED ||
 	       (error >= SYNOD_WRONG_PROTOCOL && error <= SYNOD_WRONG_SECRET);
 }
 

@@ -13,14 +13,14 @@ setting_new(unsigned member_count)
 {
 	struct setting *setting = check_calloc(1, sizeof *setting);
 
-	setting->world = world_new(7);
+	setting->world = fake_world_new(7);
 	setting->ensemble = fake_ensemble_new();
 	setting->member_count = member_count;
 	for (unsigned i = 0; i < member_count; i++) {
 		setting->members[i] =
-			fake_member_new(setting->ensemble, world_transport(setting->world),
-					world_clock(setting->world), ACTOR_MANUAL);
-		world_add_actor(setting->world, fake_member_actor(setting->members[i]));
+			fake_member_new(setting->ensemble, fake_world_transport(setting->world),
+					fake_world_clock(setting->world), ACTOR_MANUAL);
+		fake_world_add_actor(setting->world, fake_member_actor(setting->members[i]));
 	}
 	return setting;
 }
@@ -40,8 +40,8 @@ void
 setting_open_at(struct setting *setting, const char *endpoints, unsigned timeout_ms)
 {
 	const struct environment environment = {
-		.transport = world_transport(setting->world),
-		.clock = world_clock(setting->world),
+		.transport = fake_world_transport(setting->world),
+		.clock = fake_world_clock(setting->world),
 		.mode = ACTOR_MANUAL,
 	};
 	const struct synod_options options = {
@@ -52,7 +52,7 @@ setting_open_at(struct setting *setting, const char *endpoints, unsigned timeout
 	};
 
 	CHECK(handle_open(&environment, &options, &setting->synod) == SYNOD_OK);
-	world_add_actor(setting->world, setting->synod->session->actor);
+	fake_world_add_actor(setting->world, setting->synod->session->actor);
 }
 
 void
@@ -75,8 +75,8 @@ setting_close(struct setting *setting)
 	if (setting->synod == NULL)
 		return;
 	handle_close(setting->synod);
-	CHECK(world_run_until(setting->world, &setting->synod->stopped.is_done, 5000));
-	world_remove_actor(setting->world, setting->synod->session->actor);
+	CHECK(fake_world_run_until(setting->world, &setting->synod->stopped.is_done, 5000));
+	fake_world_remove_actor(setting->world, setting->synod->session->actor);
 	handle_free(setting->synod);
 	setting->synod = NULL;
 }
@@ -87,14 +87,14 @@ setting_free(struct setting *setting)
 	setting_close(setting);
 	for (unsigned i = 0; i < setting->member_count; i++)
 		fake_member_stop(setting->members[i]);
-	while (world_step(setting->world))
+	while (fake_world_step(setting->world))
 		continue;
 	for (unsigned i = 0; i < setting->member_count; i++) {
-		world_remove_actor(setting->world, fake_member_actor(setting->members[i]));
+		fake_world_remove_actor(setting->world, fake_member_actor(setting->members[i]));
 		fake_member_free(setting->members[i]);
 	}
 	fake_ensemble_free(setting->ensemble);
-	world_free(setting->world);
+	fake_world_free(setting->world);
 	free(setting);
 }
 
@@ -188,5 +188,5 @@ setting_log(struct setting *setting, const char *path, uint64_t limit, struct re
 int
 setting_await(struct setting *setting, struct reply *reply, unsigned ms)
 {
-	return world_run_until(setting->world, &reply->is_done, ms) ? reply->error : -1;
+	return fake_world_run_until(setting->world, &reply->is_done, ms) ? reply->error : -1;
 }

@@ -11,7 +11,7 @@
 #define SETTING_TEXT_SIZE   512
 
 struct setting {
-	struct world *world;
+	struct fake_world *world;
 	struct fake_ensemble *ensemble;
 	struct fake_member *members[SETTING_MEMBERS_MAX];
 	unsigned member_count;

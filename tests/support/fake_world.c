@@ -25,7 +25,7 @@ struct cut {
 	bool is_cut;
 };
 
-struct world {
+struct fake_world {
 	struct transport transport; /* first */
 	struct clock clock;
 	uint64_t now_us;
@@ -40,7 +40,7 @@ struct world {
 
 struct world_listener {
 	struct listener base; /* first */
-	struct world *world;
+	struct fake_world *world;
 	struct world_listener *next;
 	char address[ADDRESS_SIZE];
 	const struct listener_handler *handler;
@@ -49,7 +49,7 @@ struct world_listener {
 
 struct world_stream {
 	struct stream base; /* first */
-	struct world *world;
+	struct fake_world *world;
 	struct world_stream *peer; /* NULL once either is closed */
 	const struct stream_handler *handler;
 	void *context;
@@ -68,7 +68,7 @@ struct world_stream {
 
 struct world_timer {
 	struct timer base; /* first */
-	struct world *world;
+	struct fake_world *world;
 	void (*fire)(void *context);
 	void *context;
 	uint64_t generation; /* the latest setting; events of earlier ones do nothing */
@@ -79,16 +79,16 @@ struct timer_event {
 	uint64_t generation;
 };
 
-static struct world *
+static struct fake_world *
 world_of_clock(struct clock *clock)
 {
-	return (struct world *)((char *)clock - offsetof(struct world, clock));
+	return (struct fake_world *)((char *)clock - offsetof(struct fake_world, clock));
 }
 
 /* ---- events ---- */
 
 static void
-schedule(struct world *world, uint64_t delay_us, void (*happen)(void *), void *argument)
+schedule(struct fake_world *world, uint64_t delay_us, void (*happen)(void *), void *argument)
 {
 	struct event *event = check_calloc(1, sizeof *event);
 	struct event **place = &world->events;
@@ -103,7 +103,7 @@ schedule(struct world *world, uint64_t delay_us, void (*happen)(void *), void *a
 }
 
 static void
-run_actors(struct world *world)
+run_actors(struct fake_world *world)
 {
 	bool has_run;
 
@@ -115,7 +115,7 @@ run_actors(struct world *world)
 }
 
 bool
-world_step(struct world *world)
+fake_world_step(struct fake_world *world)
 {
 	struct event *event;
 
@@ -132,24 +132,24 @@ world_step(struct world *world)
 }
 
 bool
-world_run_until(struct world *world, const bool *flag, unsigned ms)
+fake_world_run_until(struct fake_world *world, const bool *flag, unsigned ms)
 {
 	uint64_t end_us = world->now_us + ms * UINT64_C(1000);
 
 	run_actors(world);
 	while (!*flag && world->events != NULL && world->events->at_us <= end_us)
-		world_step(world);
+		fake_world_step(world);
 	if (!*flag)
 		world->now_us = end_us;
 	return *flag;
 }
 
 void
-world_run_for(struct world *world, unsigned ms)
+fake_world_run_for(struct fake_world *world, unsigned ms)
 {
 	const bool never = false;
 
-	world_run_until(world, &never, ms);
+	fake_world_run_until(world, &never, ms);
 }
 
 /* ---- clock ---- */
@@ -170,7 +170,7 @@ wall_ms(struct clock *clock)
 static void
 draw(struct clock *clock, void *bytes, size_t size)
 {
-	struct world *world = world_of_clock(clock);
+	struct fake_world *world = world_of_clock(clock);
 	uint8_t *to = bytes;
 
 	for (size_t i = 0; i < size; i++) {
@@ -187,7 +187,7 @@ static const struct clock_ops clock_ops = {now_us, wall_ms, draw};
 /* ---- streams ---- */
 
 static struct world_stream *
-stream_new(struct world *world, const char *address)
+stream_new(struct fake_world *world, const char *address)
 {
 	struct world_stream *stream = check_calloc(1, sizeof *stream);
 
@@ -241,7 +241,7 @@ end(struct world_stream *stream, int error)
 }
 
 static bool
-is_cut(struct world *world, const char *address)
+is_cut(struct fake_world *world, const char *address)
 {
 	for (unsigned i = 0; i < CUTS_MAX; i++)
 		if (strcmp(world->cuts[i].address, address) == 0)
@@ -282,7 +282,7 @@ flush(struct stream *base)
 		return;
 	if (!is_cut(stream->world, stream->address)) {
 		buffer_append(&stream->peer->arrived, stream->output.bytes, stream->output.size);
-		hand_over_soon(stream->peer, WORLD_DELAY_US);
+		hand_over_soon(stream->peer, FAKE_WORLD_DELAY_US);
 	}
 	buffer_clear(&stream->output);
 }
@@ -304,7 +304,7 @@ close_stream(struct stream *base)
 		stream->peer = NULL;
 		if (!is_cut(stream->world, stream->address)) {
 			peer->is_ending = true;
-			hand_over_soon(peer, WORLD_DELAY_US);
+			hand_over_soon(peer, FAKE_WORLD_DELAY_US);
 		}
 	}
 	end(stream, SYNOD_CLOSED);
@@ -352,7 +352,7 @@ peer_address(struct stream *base, char *text, size_t size)
 /* ---- listeners and dialling ---- */
 
 static struct world_listener *
-find_listener(struct world *world, const char *address)
+find_listener(struct fake_world *world, const char *address)
 {
 	for (struct world_listener *listener = world->listeners; listener != NULL;
 	     listener = listener->next)
@@ -362,7 +362,7 @@ find_listener(struct world *world, const char *address)
 }
 
 void
-world_cut(struct world *world, const char *address, bool cut)
+fake_world_cut(struct fake_world *world, const char *address, bool cut)
 {
 	for (unsigned i = 0; i < CUTS_MAX; i++) {
 		struct cut *one = &world->cuts[i];
@@ -416,14 +416,14 @@ static int
 dial(struct transport *transport, const char *address, unsigned timeout_ms,
      const struct stream_handler *handler, void *context, struct stream **result)
 {
-	struct world *world = (struct world *)transport;
+	struct fake_world *world = (struct fake_world *)transport;
 	struct world_stream *stream = stream_new(world, address);
 
 	stream->handler = handler;
 	stream->context = context;
 	stream->dial_timeout_ms = timeout_ms;
 	retain(&stream->base);
-	schedule(world, WORLD_DELAY_US, connect_streams, stream);
+	schedule(world, FAKE_WORLD_DELAY_US, connect_streams, stream);
 	*result = &stream->base;
 	return SYNOD_OK;
 }
@@ -432,7 +432,7 @@ static int
 listen_at(struct transport *transport, const char *address, const struct listener_handler *handler,
 	  void *context, struct listener **result)
 {
-	struct world *world = (struct world *)transport;
+	struct fake_world *world = (struct fake_world *)transport;
 	struct world_listener *listener = check_calloc(1, sizeof *listener);
 	const char *port = strrchr(address, ':');
 
@@ -486,7 +486,7 @@ timer_new(struct transport *transport, void (*fire)(void *), void *context)
 	struct world_timer *timer = check_calloc(1, sizeof *timer);
 
 	timer->base.ops = transport->ops;
-	timer->world = (struct world *)transport;
+	timer->world = (struct fake_world *)transport;
 	timer->fire = fire;
 	timer->context = context;
 	return &timer->base;
@@ -530,7 +530,7 @@ timer_free(struct timer *base)
 static void
 free_nothing(struct transport *transport)
 {
-	(void)transport; /* world_free() does it */
+	(void)transport; /* fake_world_free() does it */
 }
 
 static const struct transport_ops transport_ops = {
@@ -556,10 +556,10 @@ static const struct transport_ops transport_ops = {
 
 /* ---- the world ---- */
 
-struct world *
-world_new(uint64_t seed)
+struct fake_world *
+fake_world_new(uint64_t seed)
 {
-	struct world *world = check_calloc(1, sizeof *world);
+	struct fake_world *world = check_calloc(1, sizeof *world);
 
 	world->transport.ops = &transport_ops;
 	world->clock.ops = &clock_ops;
@@ -569,41 +569,41 @@ world_new(uint64_t seed)
 }
 
 void
-world_free(struct world *world)
+fake_world_free(struct fake_world *world)
 {
-	while (world_step(world))
+	while (fake_world_step(world))
 		continue;
 	CHECK(world->listeners == NULL);
 	free(world);
 }
 
 struct transport *
-world_transport(struct world *world)
+fake_world_transport(struct fake_world *world)
 {
 	return &world->transport;
 }
 
 struct clock *
-world_clock(struct world *world)
+fake_world_clock(struct fake_world *world)
 {
 	return &world->clock;
 }
 
 uint64_t
-world_now_ms(struct world *world)
+fake_world_now_ms(struct fake_world *world)
 {
 	return world->now_us / 1000;
 }
 
 void
-world_add_actor(struct world *world, struct actor *actor)
+fake_world_add_actor(struct fake_world *world, struct actor *actor)
 {
 	CHECK(world->actor_count < ACTORS_MAX);
 	world->actors[world->actor_count++] = actor;
 }
 
 void
-world_remove_actor(struct world *world, struct actor *actor)
+fake_world_remove_actor(struct fake_world *world, struct actor *actor)
 {
 	for (unsigned i = 0; i < world->actor_count; i++)
 		if (world->actors[i] == actor)

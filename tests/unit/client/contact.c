@@ -68,9 +68,9 @@ pauses_ever_longer_between_rounds_without_an_answer(void **state)
 	(void)state;
 	fake_member_set_greeting(setting->members[0], FAKE_GREETS_GARBAGE, 0);
 	setting_open(setting, 1, 0);
-	world_run_for(setting->world, 1000);
+	fake_world_run_for(setting->world, 1000);
 	assert_in_range(fake_member_connections(setting->members[0]), 5, 9);
-	world_run_for(setting->world, 10000);
+	fake_world_run_for(setting->world, 10000);
 	assert_in_range(fake_member_connections(setting->members[0]), 13, 22);
 	fake_member_set_greeting(setting->members[0], FAKE_GREETS, 0);
 	assert_int_equal(get(1300, &reply), SYNOD_OK);
@@ -82,8 +82,8 @@ gives_up_a_dial_that_goes_nowhere_within_a_second(void **state)
 	struct reply reply;
 
 	(void)state;
-	world_cut(setting->world, fake_member_address(setting->members[0]), true);
-	world_cut(setting->world, fake_member_address(setting->members[1]), true);
+	fake_world_cut(setting->world, fake_member_address(setting->members[0]), true);
+	fake_world_cut(setting->world, fake_member_address(setting->members[1]), true);
 	setting_open(setting, 3, 0);
 	assert_int_equal(get(2100, &reply), SYNOD_OK);
 }
@@ -97,7 +97,7 @@ gives_up_a_member_that_does_not_greet(void **state)
 	fake_member_set_greeting(setting->members[0], FAKE_GREETS_NOT, 0);
 	setting_open(setting, 1, 0);
 	assert_int_equal(get(1900, &reply), SYNOD_TIMEOUT);
-	world_run_for(setting->world, 200);
+	fake_world_run_for(setting->world, 200);
 	assert_non_null(strstr(setting->synod->session->contact.problem, "no greeting in time"));
 }
 
@@ -183,7 +183,7 @@ leaves_a_member_that_has_fallen_silent(void **state)
 	setting_open(setting, 2, 0);
 	assert_int_equal(get(100, &reply), SYNOD_OK);
 	silent = present_member();
-	world_cut(setting->world, fake_member_address(setting->members[silent]), true);
+	fake_world_cut(setting->world, fake_member_address(setting->members[silent]), true);
 	assert_int_equal(get(2600, &reply), SYNOD_OK);
 	assert_int_equal(fake_member_requests(setting->members[1 - silent], OP_GET), 1);
 }
@@ -210,10 +210,10 @@ notices_on_an_idle_connection_that_the_member_is_gone(void **state)
 	(void)state;
 	setting_open(setting, 1, 0);
 	assert_int_equal(get(100, &reply), SYNOD_OK);
-	world_run_for(setting->world, 60000);
+	fake_world_run_for(setting->world, 60000);
 	assert_int_equal(setting->state_count, 1);
 	fake_member_set_mute(setting->members[0], true);
-	world_run_for(setting->world, 18000);
+	fake_world_run_for(setting->world, 18000);
 	assert_true(setting->state_count > 1);
 	assert_int_equal(setting->states[1], SYNOD_SUSPENDED);
 }

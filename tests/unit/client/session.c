@@ -142,7 +142,7 @@ opens_the_same_session_when_the_answer_was_lost(void **state)
 	setting_open(setting, 1, 0);
 	fault(0, (struct fake_fault){OP_SESSION_OPEN, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
 	setting_put(setting, "/a", 0, &reply);
-	world_run_for(setting->world, 50);
+	fake_world_run_for(setting->world, 50);
 	fake_member_drop_all(setting->members[0]);
 	assert_int_equal(setting_await(setting, &reply, 2000), SYNOD_OK);
 	fake_member_drop_all(setting->members[0]);
@@ -181,10 +181,10 @@ tries_again_soon_at_first_and_rarely_later(void **state)
 	fault(0, (struct fake_fault){
 			 OP_PUT, 100000, FAKE_ANSWER, SYNOD_NO_QUORUM, NULL, {NULL, 0}, 0});
 	setting_put(setting, "/a", 60000, &reply);
-	world_run_for(setting->world, 100);
+	fake_world_run_for(setting->world, 100);
 	early = fake_member_requests(setting->members[0], OP_PUT);
 	assert_in_range(early, 8, 25);
-	world_run_for(setting->world, 10000);
+	fake_world_run_for(setting->world, 10000);
 	assert_in_range(fake_member_requests(setting->members[0], OP_PUT), early + 40, early + 120);
 	fake_member_clear_faults(setting->members[0]);
 	assert_int_equal(setting_await(setting, &reply, 400), SYNOD_OK);
@@ -219,7 +219,7 @@ stays_with_a_member_that_answers(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		setting_put(setting, "/a", 0, &reply);
 		assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_OK);
-		world_run_for(setting->world, 3000);
+		fake_world_run_for(setting->world, 3000);
 	}
 	assert_int_equal(fake_member_connections(setting->members[0]) +
 				 fake_member_connections(setting->members[1]),
@@ -354,7 +354,7 @@ says_no_quorum_when_members_answer_but_cannot_serve(void **state)
 	fault(0, (struct fake_fault){OP_PUT, 100000, FAKE_ANSWER, SYNOD_RETRY, NULL, {NULL, 0}, 0});
 	setting_get(setting, "/a", SYNOD_LINEARIZABLE, 2, &read);
 	setting_put(setting, "/a", 10000, &write);
-	world_run_for(setting->world, 1);
+	fake_world_run_for(setting->world, 1);
 	setting_put(setting, "/b", 500, &write);
 	assert_int_equal(setting_await(setting, &read, 1000), SYNOD_NO_QUORUM);
 	assert_int_equal(setting_await(setting, &write, 1000), SYNOD_NO_QUORUM);
@@ -541,7 +541,7 @@ completes_everything_when_the_handle_is_closed(void **state)
 	fault(0, (struct fake_fault){0, 100000, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
 	setting_put(setting, "/a", 0, &sent);
 	setting_get(setting, "/a", SYNOD_LINEARIZABLE, 0, &read);
-	world_run_for(setting->world, 10);
+	fake_world_run_for(setting->world, 10);
 	setting_put(setting, "/b", 0, &unsent);
 	setting_close(setting);
 	assert_int_equal(sent.error, SYNOD_UNKNOWN);
@@ -566,7 +566,7 @@ refuses_calls_beyond_the_bound(void **state)
 		taken++;
 	assert_int_equal(taken, CALLS_MAX);
 	assert_int_equal(synod_put(setting->synod, "/a", NULL, 0, &options, NULL), SYNOD_BUSY);
-	world_run_for(setting->world, 50);
+	fake_world_run_for(setting->world, 50);
 	assert_int_equal(reply.done_count, CALLS_MAX);
 	assert_int_equal(synod_put(setting->synod, "/a", NULL, 0, &options, NULL), SYNOD_OK);
 }

@@ -62,7 +62,7 @@ keeps_an_idle_session_alive(void **state)
 {
 	(void)state;
 	open_with_session(1);
-	world_run_for(setting->world, 10 * TIMEOUT_MS);
+	fake_world_run_for(setting->world, 10 * TIMEOUT_MS);
 	assert_in_range(fake_member_keepalives(setting->members[0]), 29, 32);
 	assert_in_range(synod_session_remaining_ms(setting->synod),
 			TIMEOUT_MS * 2 / 3 - MARGIN_MS - 10, TIMEOUT_MS - MARGIN_MS);
@@ -79,7 +79,7 @@ sends_no_keepalive_without_a_session(void **state)
 	setting_open(setting, 1, TIMEOUT_MS);
 	setting_get(setting, "/a", SYNOD_LINEARIZABLE, 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 100), SYNOD_OK);
-	world_run_for(setting->world, 10 * TIMEOUT_MS);
+	fake_world_run_for(setting->world, 10 * TIMEOUT_MS);
 	assert_int_equal(fake_member_keepalives(setting->members[0]), 0);
 	assert_int_equal(synod_session_remaining_ms(setting->synod), 0);
 }
@@ -106,18 +106,18 @@ tells_that_it_is_suspended_and_when_time_is_up(void **state)
 	assert_int_equal(setting->state_count, 1);
 	fake_member_set_greeting(setting->members[0], FAKE_GREETS_NOT, 0);
 	fake_member_drop_all(setting->members[0]);
-	world_run_for(setting->world, 10);
+	fake_world_run_for(setting->world, 10);
 	assert_int_equal(setting->state_count, 2);
 	assert_int_equal(setting->states[1], SYNOD_SUSPENDED);
 	assert_in_range(setting->remaining_ms[1], TIMEOUT_MS - MARGIN_MS - 20,
 			TIMEOUT_MS - MARGIN_MS);
-	world_run_for(setting->world, TIMEOUT_MS);
+	fake_world_run_for(setting->world, TIMEOUT_MS);
 	assert_int_equal(setting->state_count, 3);
 	assert_int_equal(setting->states[2], SYNOD_SUSPENDED);
 	assert_int_equal(setting->remaining_ms[2], 0);
 	assert_int_equal(synod_session_remaining_ms(setting->synod), 0);
 	fake_member_set_greeting(setting->members[0], FAKE_GREETS, 0);
-	world_run_for(setting->world, 3000);
+	fake_world_run_for(setting->world, 3000);
 	assert_int_equal(last_state(), SYNOD_CONNECTED);
 	assert_int_equal(setting->ensemble->session_count, 1);
 }
@@ -128,10 +128,10 @@ suspends_when_keepalives_are_not_answered(void **state)
 	(void)state;
 	open_with_session(1);
 	fake_member_set_keepalive(setting->members[0], false, SYNOD_OK);
-	world_run_for(setting->world, TIMEOUT_MS);
+	fake_world_run_for(setting->world, TIMEOUT_MS);
 	assert_int_equal(last_state(), SYNOD_SUSPENDED);
 	fake_member_set_keepalive(setting->members[0], true, SYNOD_OK);
-	world_run_for(setting->world, 1000);
+	fake_world_run_for(setting->world, 1000);
 	assert_int_equal(last_state(), SYNOD_CONNECTED);
 }
 
@@ -141,7 +141,7 @@ does_not_count_a_keepalive_that_was_refused(void **state)
 	(void)state;
 	open_with_session(1);
 	fake_member_set_keepalive(setting->members[0], true, SYNOD_NO_QUORUM);
-	world_run_for(setting->world, TIMEOUT_MS);
+	fake_world_run_for(setting->world, TIMEOUT_MS);
 	assert_int_equal(last_state(), SYNOD_SUSPENDED);
 	assert_int_equal(synod_session_remaining_ms(setting->synod), 0);
 }
@@ -155,7 +155,7 @@ moves_the_session_to_a_member_that_keeps_it(void **state)
 	open_with_session(2);
 	first = fake_member_connections(setting->members[0]) > 0 ? 0 : 1;
 	fake_member_set_keepalive(setting->members[first], false, SYNOD_OK);
-	world_run_for(setting->world, 3 * TIMEOUT_MS);
+	fake_world_run_for(setting->world, 3 * TIMEOUT_MS);
 	assert_true(fake_member_keepalives(setting->members[1 - first]) > 0);
 	assert_int_equal(setting->ensemble->session_count, 1);
 	assert_int_equal(last_state(), SYNOD_CONNECTED);
@@ -172,7 +172,7 @@ learns_of_the_end_from_a_keepalive(void **state)
 	(void)state;
 	open_with_session(1);
 	end_sessions();
-	world_run_for(setting->world, TIMEOUT_MS / 2);
+	fake_world_run_for(setting->world, TIMEOUT_MS / 2);
 	assert_int_equal(last_state(), SYNOD_EXPIRED);
 	assert_int_equal(synod_session_id(setting->synod), 0);
 	setting_put(setting, "/b", 0, &reply);
@@ -232,10 +232,10 @@ asks_before_it_sends_when_the_session_may_have_ended_meanwhile(void **state)
 	open_with_session(1);
 	/* As if the process had been stopped: the connection lives, the session does not. */
 	fake_member_set_keepalive(setting->members[0], false, SYNOD_OK);
-	world_run_for(setting->world, 2 * TIMEOUT_MS);
+	fake_world_run_for(setting->world, 2 * TIMEOUT_MS);
 	end_sessions();
 	setting_put(setting, "/b", 0, &reply);
-	world_run_for(setting->world, 100);
+	fake_world_run_for(setting->world, 100);
 	assert_false(reply.is_done);
 	fake_member_set_keepalive(setting->members[0], true, SYNOD_OK);
 	assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_OK);
