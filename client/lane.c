@@ -61,16 +61,14 @@ lane_go_back(struct lane *lane)
 void
 lane_insert_by_seq(struct lane *lane, struct call *call)
 {
-	struct call *later;
+	struct call *later = TAILQ_FIRST(&lane->queue);
 
-	TAILQ_FOREACH(later, &lane->queue, link)
-	{
-		if (later->seq == 0 || later->seq > call->seq) {
-			TAILQ_INSERT_BEFORE(later, call, link);
-			return;
-		}
-	}
-	TAILQ_INSERT_TAIL(&lane->queue, call, link);
+	while (later != NULL && later->seq != 0 && later->seq < call->seq)
+		later = TAILQ_NEXT(later, link);
+	if (later != NULL)
+		TAILQ_INSERT_BEFORE(later, call, link);
+	else
+		TAILQ_INSERT_TAIL(&lane->queue, call, link);
 }
 
 void

@@ -54,10 +54,8 @@ requests_unawait(struct session *session, struct call *call)
 static void
 unawait_list(struct session *session, struct call_list *list)
 {
-	struct call *call;
-
-	TAILQ_FOREACH(call, list, link)
-	requests_unawait(session, call);
+	for (struct call *call = TAILQ_FIRST(list); call != NULL; call = TAILQ_NEXT(call, link))
+		requests_unawait(session, call);
 }
 
 static void
