@@ -11,6 +11,7 @@
 #define SEGMENT_BYTES_DEFAULT (64u << 20)
 #define SEGMENT_BYTES_MIN     (JOURNAL_HEADER_SIZE + 8 * JOURNAL_SECTOR_SIZE)
 #define SEGMENT_BYTES_MAX     ((size_t)1 << 30)
+#define SLICE_BYTES_DEFAULT   ((size_t)512 << 10) /* written in about half a millisecond */
 #define BATCH_KEPT_BYTES      (8u << 20)
 
 /* ---- opening and closing ---- */
@@ -28,6 +29,9 @@ set_options(struct journal *journal, const struct journal_options *options)
 	if (mine->segment_bytes > SEGMENT_BYTES_MAX)
 		mine->segment_bytes = SEGMENT_BYTES_MAX;
 	mine->segment_bytes = JOURNAL_SECTOR(mine->segment_bytes);
+	if (mine->slice_bytes == 0)
+		mine->slice_bytes = SLICE_BYTES_DEFAULT;
+	mine->slice_bytes = JOURNAL_SECTOR(mine->slice_bytes);
 	if (mine->space_reserve == 0)
 		mine->space_reserve = 64u << 20;
 	if (mine->tail_entries == 0)

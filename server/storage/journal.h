@@ -105,6 +105,7 @@ struct journal_options {
 	const char *directory; /* DATA/journal; made if missing */
 	size_t segment_bytes;  /* default 64 MiB; a batch larger than this gets a segment of its own
 				*/
+	size_t slice_bytes;    /* zero-filled at a time, eight of them ahead; default 512 KiB */
 	uint64_t space_reserve; /* refuse growth below this many free bytes; default 64 MiB */
 	unsigned tail_entries;	/* how many of the newest entries recovery returns; default 4096 */
 	size_t tail_bytes;	/* default 16 MiB */
@@ -158,7 +159,7 @@ int journal_commit(struct journal *journal);
 int journal_mark(struct journal *journal);
 
 /* Enough room for SIZE more bytes, without dropping below the reserve?  Prepares space ahead of
- * need, half a MiB at a time; call it between batches.  SYNOD_OK, SYNOD_NO_SPACE, or an error that
+ * need, a slice at a time; call it between batches.  SYNOD_OK, SYNOD_NO_SPACE, or an error that
  * stops the member. */
 int journal_make_room(struct journal *journal, size_t size);
 

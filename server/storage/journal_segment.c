@@ -12,8 +12,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define SLICE_BYTES ((uint64_t)512 << 10) /* zero-filled at a time: about half a millisecond */
-#define AHEAD_BYTES ((uint64_t)4 << 20)	  /* kept zero-filled ahead of the batches */
+#define SLICES_AHEAD 8 /* kept zero-filled ahead of the batches */
 
 void
 journal_segment_path(const struct journal *journal, uint32_t number, char path[JOURNAL_PATH_SIZE])
@@ -92,7 +91,7 @@ grow_current(struct journal *journal, size_t size)
 {
 	struct journal_segment *current = &journal->current;
 	uint64_t needed = current->position + JOURNAL_SECTOR(size) + SEGMENT_RESERVE;
-	uint64_t ample = larger(needed, current->allocated + SLICE_BYTES);
+	uint64_t ample = larger(needed, current->allocated + journal->options.slice_bytes);
 
 	CHECK(needed <= current->limit);
 
@@ -119,7 +118,7 @@ static int
 grow_next(struct journal *journal, size_t size)
 {
 	uint64_t needed = JOURNAL_HEADER_SIZE + JOURNAL_SECTOR(size) + SEGMENT_RESERVE;
-	uint64_t ample = larger(needed, journal->next_allocated + SLICE_BYTES);
+	uint64_t ample = larger(needed, journal->next_allocated + journal->options.slice_bytes);
 	int error = open_next(journal);
 
 	if (error != SYNOD_OK || needed <= journal->next_allocated)
@@ -257,12 +256,13 @@ journal_segment_fill(struct journal *journal)
 {
 	struct journal_segment *current = &journal->current;
 	uint64_t ahead = current->allocated - current->position + journal->next_allocated;
+	uint64_t slice = journal->options.slice_bytes;
 
-	if (ahead + SLICE_BYTES > AHEAD_BYTES)
+	if (ahead + slice > SLICES_AHEAD * slice)
 		return SYNOD_OK;
 	if (current->allocated < current->limit)
 		return grow(journal, current->file, &current->allocated,
-			    smaller(current->allocated + SLICE_BYTES, current->limit));
+			    smaller(current->allocated + slice, current->limit));
 	uint64_t limit = limit_for(journal, 0);
 	if (journal->next_allocated >= limit)
 		return SYNOD_OK;
@@ -270,7 +270,7 @@ journal_segment_fill(struct journal *journal)
 	if (error != SYNOD_OK)
 		return error;
 	return grow(journal, journal->next, &journal->next_allocated,
-		    smaller(journal->next_allocated + SLICE_BYTES, limit));
+		    smaller(journal->next_allocated + slice, limit));
 }
 
 int

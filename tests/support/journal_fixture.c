@@ -22,6 +22,7 @@ fixture_init(struct journal_fixture *fixture, uint64_t seed, size_t segment_byte
 		.disk = fixture->disk,
 		.directory = "data/journal",
 		.segment_bytes = segment_bytes,
+		.slice_bytes = segment_bytes / 5,
 		.space_reserve = 1,
 	};
 	CHECK(fixture->disk->ops->make_directory(fixture->disk, "data") == SYNOD_OK);

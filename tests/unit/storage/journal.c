@@ -106,6 +106,7 @@ a_commit_costs_one_write_and_one_sync(void **state)
 {
 	(void)state;
 	fixture_fill(fixture, 1, 1);
+	assert_int_equal(journal_make_room(fixture->journal, 8192), SYNOD_OK);
 	uint64_t before = memory_disk_operations(fixture->disk);
 	fixture_append(fixture, 10);
 	assert_int_equal(fixture_commit(fixture), SYNOD_OK);
@@ -373,6 +374,24 @@ prepares_room_ahead_of_the_commits(void **state)
 }
 
 static void
+grows_a_slice_at_a_time(void **state)
+{
+	(void)state;
+	uint64_t before = journal_bytes(fixture->journal);
+	uint64_t slice = fixture->options.slice_bytes + 512; /* rounded up to whole sectors */
+
+	assert_true(before <= 2 * slice);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(journal_make_room(fixture->journal, 1), SYNOD_OK);
+		assert_true(journal_bytes(fixture->journal) <= before + slice);
+		before = journal_bytes(fixture->journal);
+	}
+	/* Idle, it keeps a bounded space ahead, in the next segment too. */
+	assert_true(before > SEGMENT_BYTES);
+	assert_true(before <= 10 * slice);
+}
+
+static void
 counts_its_bytes(void **state)
 {
 	uint64_t bytes = 0;
@@ -437,6 +456,7 @@ main(void)
 		TEST(what_a_failed_sync_left_in_the_cache_is_made_durable_or_dropped),
 		TEST(a_mark_is_written_once),
 		TEST(prepares_room_ahead_of_the_commits),
+		TEST(grows_a_slice_at_a_time),
 		TEST(counts_its_bytes),
 		TEST(works_on_the_real_disk),
 	};

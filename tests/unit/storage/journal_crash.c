@@ -187,6 +187,7 @@ leave_batch_unsynced(struct journal_fixture *fixture, uint64_t seed)
 	fixture_init(fixture, seed, 4 * SEGMENT_BYTES);
 	assert_int_equal(fixture_open(fixture, 0), SYNOD_OK);
 	fixture_fill(fixture, 3, 4);
+	assert_int_equal(journal_make_room(fixture->journal, 8192), SYNOD_OK);
 	fixture_append(fixture, 9);
 	memory_disk_power_off_at(fixture->disk, 2);
 	assert_int_equal(fixture_commit(fixture), SYNOD_IO);

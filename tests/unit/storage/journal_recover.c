@@ -464,11 +464,13 @@ garbage_in_space_never_written_is_harmless(void **state)
 	fixture_fill(fixture, 2, 2);
 	assert_int_equal(journal_mark(fixture->journal), SYNOD_OK);
 	fixture_close(fixture);
-	memory_disk_flip(fixture->disk, fixture_segment(1), 9000, 0x55);
+	struct slice content = memory_disk_content(fixture->disk, fixture_segment(1));
+	size_t at = content.size - 2 * JOURNAL_SECTOR_SIZE;
+	memory_disk_flip(fixture->disk, fixture_segment(1), at, 0x55);
 	assert_int_equal(fixture_open(fixture, 0), SYNOD_OK);
 	assert_true(fixture->recovered.torn_bytes > 0);
 	assert_true(fixture_holds(fixture, &fixture->committed, 16, 4096));
-	assert_int_equal(memory_disk_content(fixture->disk, fixture_segment(1)).bytes[9000], 0);
+	assert_int_equal(memory_disk_content(fixture->disk, fixture_segment(1)).bytes[at], 0);
 }
 
 int
