@@ -44,6 +44,11 @@ struct executor {
 	atomic_bool is_ticking;
 	struct actor_item tick_item;
 	bool has_failed;
+	/* The disk was full in the middle of a transaction: what was not committed is gone, and is
+	 * applied again from the journal.  Until the database is open again: */
+	bool is_down;
+	uint64_t generation; /* of the feed; items of an older one are void */
+	uint64_t floor;      /* the highest slot ever applied: no read goes back behind it */
 };
 
 static void
@@ -55,8 +60,28 @@ stop_process(struct executor *executor, int error, const char *what)
 		return;
 	executor->has_failed = true;
 	snprintf(why, sizeof why, "%s: %s (%s); the journal has everything: start again once the cause is mended",
-	         what, error_text(error), namespace_why(executor->namespace));
+	         what, error_text(error),
+	         executor->namespace ? namespace_why(executor->namespace) : "");
 	executor->options.fatal(executor->options.context, error, why);
+}
+
+/*
+ * An error of the database.  Full disks are survived: the database goes back to
+ * its last commit, and the member feeds the rest again.  Everything else stops
+ * the process.
+ */
+static void
+break_off(struct executor *executor, int error, const char *what)
+{
+	if (error != SYNOD_NO_SPACE) {
+		stop_process(executor, error, what);
+		return;
+	}
+	if (!executor->is_down)
+		log_error("%s: the disk is full; going back to the last commit, the journal has the rest",
+		          what);
+	executor->is_down = true;
+	executor->generation++;
 }
 
 /* ---- answers ---- */
@@ -159,7 +184,9 @@ apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
 	error = apply_entry(executor, slot, row->entry, &applied);
 	entry_release(row->entry);
 	if (error) {
-		stop_process(executor, error, "cannot apply to the namespace");
+		break_off(executor, error, "cannot apply to the namespace");
+		if (row->pending)
+			finish(executor, row->pending, SYNOD_RETRY, 0, 0, (struct slice){0}, 0);
 		return;
 	}
 	if (applied.session_opened)
@@ -175,13 +202,24 @@ apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
 		       buffer_slice(&executor->result), applied.session_opened);
 }
 
+/* A row of a feed that was broken off.  It is chosen, and will be fed again: who asked may ask again
+ * and gets the answer that is kept. */
+static void
+skip_row(struct executor *executor, struct apply_row *row)
+{
+	entry_release(row->entry);
+	if (row->pending)
+		finish(executor, row->pending, SYNOD_RETRY, 0, 0, (struct slice){0}, 0);
+}
+
 static void
 apply(struct executor *executor, struct apply_item *item)
 {
 	for (uint32_t i = 0; i < item->count; i++) {
-		if (executor->has_failed)
-			break;
-		apply_row(executor, item->first + i, &item->rows[i]);
+		if (executor->has_failed || item->generation != executor->generation)
+			skip_row(executor, &item->rows[i]);
+		else
+			apply_row(executor, item->first + i, &item->rows[i]);
 	}
 	free(item);
 	flusher_flush(&executor->flusher);
@@ -221,25 +259,35 @@ serve(struct executor *executor, struct pending *pending)
 	buffer_clear(&executor->result);
 	failure = read_one(executor, pending, &error, &revision);
 	if (failure) {
-		stop_process(executor, failure, "cannot read the namespace");
-		error = SYNOD_IO;
+		break_off(executor, failure, "cannot read the namespace");
+		error = SYNOD_RETRY;
 		buffer_clear(&executor->result);
 	}
 	finish(executor, pending, error, revision, pending->stale_ms, buffer_slice(&executor->result),
 	       error == SYNOD_OK ? pending->session : 0);
 }
 
+static bool
+is_readable(const struct executor *executor, const struct pending *pending)
+{
+	uint64_t applied;
+
+	if (executor->is_down)
+		return false;
+	applied = namespace_applied(executor->namespace);
+	return applied >= pending->index && applied >= executor->floor;
+}
+
 /* Serve every read whose slot has been applied; give up those that wait too long. */
 static void
 serve_waiting(struct executor *executor)
 {
-	uint64_t applied = namespace_applied(executor->namespace);
 	struct pending **link = &executor->waiting;
 
 	while (*link) {
 		struct pending *pending = *link;
 
-		if (pending->index > applied) {
+		if (!is_readable(executor, pending)) {
 			link = &pending->next;
 			continue;
 		}
@@ -261,8 +309,7 @@ give_up_waiting(struct executor *executor, uint64_t now_ms)
 			continue;
 		}
 		*link = pending->next;
-		finish(executor, pending, SYNOD_RETRY, namespace_revision(executor->namespace), 0,
-		       (struct slice){0}, 0);
+		finish(executor, pending, SYNOD_RETRY, 0, 0, (struct slice){0}, 0);
 	}
 }
 
@@ -276,7 +323,7 @@ commit(struct executor *executor)
 	if (!error)
 		error = database_commit(executor->database);
 	if (error) {
-		stop_process(executor, error, "cannot commit the database");
+		break_off(executor, error, "cannot commit the database");
 		return;
 	}
 	namespace_committed(executor->namespace);
@@ -286,16 +333,18 @@ commit(struct executor *executor)
 static void
 report(struct executor *executor)
 {
-	uint64_t applied = namespace_applied(executor->namespace);
+	uint64_t applied = executor->is_down ? 0 : namespace_applied(executor->namespace);
 	size_t events_size = executor->session_count * sizeof *executor->session_events;
 	struct progress_item *item;
 
+	if (applied > executor->floor)
+		executor->floor = applied;
 	if (applied == executor->reported && !executor->done)
 		return;
 	item = check_calloc(1, sizeof *item + events_size);
 	item->item.kind = EXECUTOR_ITEM_PROGRESS;
 	item->applied = applied;
-	item->uptime_ms = namespace_uptime_ms(executor->namespace);
+	item->uptime_ms = executor->is_down ? 0 : namespace_uptime_ms(executor->namespace);
 	item->done = executor->done;
 	item->checkpoint_slot = executor->checkpoint_slot;
 	item->checkpoint = executor->checkpoint;
@@ -306,6 +355,40 @@ report(struct executor *executor)
 	executor->session_count = 0;
 	executor->reported = applied;
 	actor_post(executor->options.member, &item->item);
+}
+
+/* Try to open the database where its last commit left it, and say from where to feed. */
+static void
+reopen(struct executor *executor)
+{
+	struct rewound_item *item;
+	int error;
+
+	if (executor->namespace)
+		namespace_close(executor->namespace);
+	if (executor->database)
+		database_close(executor->database);
+	executor->namespace = NULL;
+	executor->database = NULL;
+	error = executor->options.reopen(executor->options.context, &executor->namespace,
+	                                 &executor->database);
+	if (error == SYNOD_NO_SPACE)
+		return; /* the next tick tries again */
+	if (error) {
+		executor->has_failed = true;
+		executor->options.fatal(executor->options.context, error,
+		                        "cannot open the database again; the journal has everything");
+		return;
+	}
+	executor->is_down = false;
+	executor->reported = namespace_applied(executor->namespace);
+	item = check_calloc(1, sizeof *item);
+	item->item.kind = EXECUTOR_ITEM_REWOUND;
+	item->applied = executor->reported;
+	item->generation = executor->generation;
+	actor_post(executor->options.member, &item->item);
+	log_info("the database is open again; applying from slot %lu on",
+	         (unsigned long)executor->reported + 1);
 }
 
 /* ---- surveys ---- */
@@ -355,7 +438,13 @@ survey_member(void *context, const struct command *recorded)
 static void
 survey(struct executor *executor, struct survey_item *item)
 {
-	int error = namespace_each_session(executor->namespace, survey_session, item);
+	int error;
+
+	if (executor->is_down) {
+		survey_free(item); /* the member asks again when the feed begins anew */
+		return;
+	}
+	error = namespace_each_session(executor->namespace, survey_session, item);
 
 	if (!error)
 		error = namespace_each_member(executor->namespace, survey_member, item);
@@ -372,7 +461,7 @@ survey(struct executor *executor, struct survey_item *item)
 static void
 take_read(struct executor *executor, struct pending *pending)
 {
-	if (pending->index > namespace_applied(executor->namespace)) {
+	if (!is_readable(executor, pending)) {
 		pending->next = executor->waiting;
 		executor->waiting = pending;
 		return;
@@ -390,13 +479,17 @@ on_item(void *owner, struct actor_item *item)
 		apply(executor, (struct apply_item *)item);
 		if (executor->waiting)
 			serve_waiting(executor);
-		if (namespace_wants_commit(executor->namespace))
+		if (!executor->is_down && namespace_wants_commit(executor->namespace))
 			commit(executor);
 		report(executor);
 		return;
 	case ITEM_READ: take_read(executor, (struct pending *)item); return;
 	case ITEM_SURVEY: survey(executor, (struct survey_item *)item); return;
-	case ITEM_TICK: executor->is_ticking = false; return;
+	case ITEM_TICK:
+		executor->is_ticking = false;
+		if (executor->is_down)
+			reopen(executor);
+		return;
 	default: CHECK(!"an item that the executor knows");
 	}
 }
@@ -413,7 +506,7 @@ on_idle(void *owner)
 		give_up_waiting(executor, now_ms);
 	flusher_flush(&executor->flusher);
 	report(executor);
-	if (namespace_is_dirty(executor->namespace) &&
+	if (!executor->is_down && namespace_is_dirty(executor->namespace) &&
 	    now_ms >= executor->committed_ms + executor->options.commit_interval_ms)
 		commit(executor);
 }
@@ -438,12 +531,13 @@ executor_new(const struct executor_options *options)
 }
 
 struct apply_item *
-apply_item_new(uint64_t first, uint32_t capacity)
+apply_item_new(uint64_t first, uint32_t capacity, uint64_t generation)
 {
 	struct apply_item *item = check_malloc(sizeof *item + capacity * sizeof item->rows[0]);
 
 	item->item.kind = ITEM_APPLY;
 	item->first = first;
+	item->generation = generation;
 	item->count = 0;
 	item->capacity = capacity;
 	return item;
@@ -494,7 +588,7 @@ executor_stop(struct executor *executor)
 	give_up_waiting(executor, UINT64_MAX);
 	flusher_flush(&executor->flusher);
 	report(executor);
-	if (!executor->has_failed && namespace_is_dirty(executor->namespace))
+	if (!executor->has_failed && !executor->is_down && namespace_is_dirty(executor->namespace))
 		commit(executor);
 }
 
@@ -505,8 +599,10 @@ executor_free(struct executor *executor)
 		return;
 	actor_free(executor->actor);
 	flusher_flush(&executor->flusher);
-	namespace_close(executor->namespace);
-	database_close(executor->database);
+	if (executor->namespace)
+		namespace_close(executor->namespace);
+	if (executor->database)
+		database_close(executor->database);
 	free(executor->session_events);
 	buffer_fini(&executor->result);
 	buffer_fini(&executor->scratch);

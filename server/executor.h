@@ -17,11 +17,13 @@
 /* Kinds of items that the executor posts to the member. */
 #define EXECUTOR_ITEM_PROGRESS 0x200
 #define EXECUTOR_ITEM_SURVEY   0x201
+#define EXECUTOR_ITEM_REWOUND  0x202
 
 /* Commands of consecutive slots, with the request that each answers, if this member has it. */
 struct apply_item {
 	struct actor_item item;
 	uint64_t first;
+	uint64_t generation; /* of the feed: see struct rewound_item */
 	uint32_t count;
 	uint32_t capacity;
 	struct apply_row {
@@ -49,6 +51,14 @@ struct progress_item {
 
 /* Hashes are compared between members at these slots. */
 #define CHECKPOINT_SLOTS 4096
+
+/* The disk was full: the namespace is back at APPLIED, items of an older generation were dropped, and
+ * the feed begins anew from there. */
+struct rewound_item {
+	struct actor_item item;
+	uint64_t applied;
+	uint64_t generation;
+};
 
 /* All sessions and recorded members, for a new leader. */
 struct survey_item {
@@ -81,6 +91,8 @@ struct executor_options {
 	struct clock *clock;
 	struct actor *member;         /* gets the items above */
 	void (*fatal)(void *context, int error, const char *why);
+	/* (executor) Open both again, after a full disk broke a transaction off. */
+	int (*reopen)(void *context, struct namespace **namespace, struct database **database);
 	void *context;
 	unsigned commit_interval_ms;  /* default 100 */
 };
@@ -88,7 +100,7 @@ struct executor_options {
 struct executor *executor_new(const struct executor_options *options);
 
 /* A new item with room for CAPACITY rows. */
-struct apply_item *apply_item_new(uint64_t first, uint32_t capacity);
+struct apply_item *apply_item_new(uint64_t first, uint32_t capacity, uint64_t generation);
 void executor_apply(struct executor *executor, struct apply_item *item);
 
 /* A read (GET, STAT, LIST, LOG), SESSION_ATTACH, STATUS or MEMBERS: answered once applied >= index.

@@ -149,7 +149,7 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	member->is_feed_loading = false;
 	if (item->count == 0 || item->first != member->fed + 1)
 		return;
-	apply = apply_item_new(item->first, item->count);
+	apply = apply_item_new(item->first, item->count, member->feed_generation);
 	for (uint32_t i = 0; i < item->count && item->first + i <= member->view.chosen; i++) {
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);
 		apply->rows[apply->count].pending = NULL;
@@ -199,9 +199,22 @@ on_progress(struct member *member, struct progress_item *item)
 		member->applied = item->applied;
 		member->feed_progress_ms = member->now_ms;
 		peers_note_checkpoint(member, item);
-		member_step(member, &event);
+		if (item->applied > member->view.applied)
+			member_step(member, &event);
 	}
 	progress_free(item);
+}
+
+static void
+on_rewound(struct member *member, struct rewound_item *item)
+{
+	member->feed_generation = item->generation;
+	member->applied = member->fed = item->applied;
+	member->feed_progress_ms = member->now_ms;
+	member->is_feed_loading = false;
+	if (member->view.is_serving && !member->is_surveyed)
+		executor_survey(member->executor, item->applied);
+	free(item);
 }
 
 static void
@@ -294,90 +307,12 @@ on_tick(struct member *member)
 {
 	member->is_ticking = false;
 	member->armed_ms = 0;
+	if (!member->is_started)
+		return;
 	if (member->now_ms >= paxos_deadline(member->paxos))
 		step_simple(member, EVENT_TICK);
 	housekeep(member);
 }
-
-static void
-on_item(void *owner, struct actor_item *item)
-{
-	struct member *member = owner;
-
-	member->now_ms = clock_now_ms(member->options.clock);
-	if (connection_is_item(item)) {
-		connection_on_item(item, member->now_ms);
-		return;
-	}
-	switch (item->kind) {
-	case RECORDER_ITEM_DURABLE: on_durable(member, (struct durable_item *)item); return;
-	case RECORDER_ITEM_LOADED: on_loaded(member, (struct loaded_item *)item); return;
-	case RECORDER_ITEM_IDENTITY:
-		peers_on_identity(member, (struct identity_item *)item);
-		return;
-	case RECORDER_ITEM_SPACE: on_space(member, (struct space_item *)item); return;
-	case EXECUTOR_ITEM_PROGRESS: on_progress(member, (struct progress_item *)item); return;
-	case EXECUTOR_ITEM_SURVEY: on_survey(member, (struct survey_item *)item); return;
-	case MEMBER_ITEM_TICK: on_tick(member); return;
-	case MEMBER_ITEM_STOP: on_stop(member); return;
-	default: CHECK(!"an item that the member knows");
-	}
-}
-
-/* ---- the end of each run ---- */
-
-static uint64_t
-earliest(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static void
-arm_timer(struct member *member)
-{
-	uint64_t deadline_ms = member->housekept_ms + HOUSEKEEPING_MS;
-
-	deadline_ms = earliest(deadline_ms, paxos_deadline(member->paxos));
-	if (member->armed_ms != 0 && member->armed_ms <= deadline_ms)
-		return;
-	member->armed_ms = deadline_ms;
-	member->options.transport->ops->timer_set(
-	    member->timer,
-	    deadline_ms > member->now_ms ? (unsigned)(deadline_ms - member->now_ms) : 1);
-}
-
-/* Everything that arrived has been looked at: cut one batch of it, and let it go. */
-static void
-on_idle(void *owner)
-{
-	struct member *member = owner;
-
-	member->now_ms = clock_now_ms(member->options.clock);
-	requests_propose(member);
-	requests_ask_index(member);
-	keepalives_send(member);
-	requests_feed(member);
-	links_flush(member->links);
-	flusher_flush(&member->flusher);
-	close_if_stopping(member);
-	if (links_is_closed(member->links) && clients_is_closed(member->clients))
-		member->is_closed = true;
-	else
-		arm_timer(member);
-}
-
-static void
-fire(void *context)
-{
-	struct member *member = context;
-
-	if (atomic_exchange(&member->is_ticking, true))
-		return;
-	member->tick_item.kind = MEMBER_ITEM_TICK;
-	actor_post(member->actor, &member->tick_item);
-}
-
-/* ---- starting and stopping ---- */
 
 static int
 start_network(struct member *member, char *why)
@@ -422,6 +357,104 @@ start_network(struct member *member, char *why)
 	return error;
 }
 
+/* The network starts inside the strand: connections may arrive before the listeners' handles are
+ * known here, and wait in the inbox until this has ended. */
+static void
+on_start(struct member *member)
+{
+	member->start_error = start_network(member, member->start_why);
+	if (!member->start_error)
+		member->is_started = true;
+	else if (member->links)
+		links_close(member->links);
+}
+
+static void
+on_item(void *owner, struct actor_item *item)
+{
+	struct member *member = owner;
+
+	member->now_ms = clock_now_ms(member->options.clock);
+	if (connection_is_item(item)) {
+		connection_on_item(item, member->now_ms);
+		return;
+	}
+	switch (item->kind) {
+	case RECORDER_ITEM_DURABLE: on_durable(member, (struct durable_item *)item); return;
+	case RECORDER_ITEM_LOADED: on_loaded(member, (struct loaded_item *)item); return;
+	case RECORDER_ITEM_IDENTITY:
+		peers_on_identity(member, (struct identity_item *)item);
+		return;
+	case RECORDER_ITEM_SPACE: on_space(member, (struct space_item *)item); return;
+	case EXECUTOR_ITEM_PROGRESS: on_progress(member, (struct progress_item *)item); return;
+	case EXECUTOR_ITEM_REWOUND: on_rewound(member, (struct rewound_item *)item); return;
+	case EXECUTOR_ITEM_SURVEY: on_survey(member, (struct survey_item *)item); return;
+	case MEMBER_ITEM_TICK: on_tick(member); return;
+	case MEMBER_ITEM_START: on_start(member); return;
+	case MEMBER_ITEM_STOP: on_stop(member); return;
+	default: CHECK(!"an item that the member knows");
+	}
+}
+
+/* ---- the end of each run ---- */
+
+static uint64_t
+earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+arm_timer(struct member *member)
+{
+	uint64_t deadline_ms = member->housekept_ms + HOUSEKEEPING_MS;
+
+	deadline_ms = earliest(deadline_ms, paxos_deadline(member->paxos));
+	if (member->armed_ms != 0 && member->armed_ms <= deadline_ms)
+		return;
+	member->armed_ms = deadline_ms;
+	member->options.transport->ops->timer_set(
+	    member->timer,
+	    deadline_ms > member->now_ms ? (unsigned)(deadline_ms - member->now_ms) : 1);
+}
+
+/* Everything that arrived has been looked at: cut one batch of it, and let it go. */
+static void
+on_idle(void *owner)
+{
+	struct member *member = owner;
+
+	if (!member->is_started) {
+		member->is_closed = !member->links || links_is_closed(member->links);
+		return;
+	}
+	member->now_ms = clock_now_ms(member->options.clock);
+	requests_propose(member);
+	requests_ask_index(member);
+	keepalives_send(member);
+	requests_feed(member);
+	links_flush(member->links);
+	flusher_flush(&member->flusher);
+	close_if_stopping(member);
+	if (links_is_closed(member->links) && clients_is_closed(member->clients))
+		member->is_closed = true;
+	else
+		arm_timer(member);
+}
+
+static void
+fire(void *context)
+{
+	struct member *member = context;
+
+	if (atomic_exchange(&member->is_ticking, true))
+		return;
+	member->tick_item.kind = MEMBER_ITEM_TICK;
+	actor_post(member->actor, &member->tick_item);
+}
+
+/* ---- starting and stopping ---- */
+
 static struct paxos *
 start_paxos(struct member *member, struct opened *opened)
 {
@@ -453,6 +486,12 @@ start_paxos(struct member *member, struct opened *opened)
 }
 
 static void
+fatal_of_member(void *context, int error, const char *why)
+{
+	member_fatal(context, error, why);
+}
+
+static void
 start_actors(struct member *member, struct opened *opened)
 {
 	const struct member_options *options = &member->options;
@@ -474,8 +513,9 @@ start_actors(struct member *member, struct opened *opened)
 	    .database = opened->database,
 	    .clock = options->clock,
 	    .member = member->actor,
-	    .fatal = options->fatal,
-	    .context = options->context,
+	    .fatal = fatal_of_member,
+	    .reopen = startup_reopen,
+	    .context = member,
 	};
 
 	member->recorder = recorder_new(&recorder);
@@ -531,6 +571,7 @@ member_new(const struct member_options *options, struct member **result, char *w
 	static const struct actor_handler handler = {on_item, on_idle};
 	struct member *member = check_calloc(1, sizeof *member);
 	struct opened opened = {0};
+	struct actor_item start;
 	int error;
 
 	member->options = *options;
@@ -557,12 +598,14 @@ member_new(const struct member_options *options, struct member **result, char *w
 	start_actors(member, &opened);
 	member->timer = options->transport->ops->timer_new(options->transport, fire, member);
 	CHECK(member->timer);
-	error = start_network(member, why);
-	if (error) {
-		if (member->links)
-			links_close(member->links);
-		if (member->clients)
-			clients_close(member->clients);
+	start.kind = MEMBER_ITEM_START;
+	actor_post(member->actor, &start);
+	if (options->manual)
+		actor_run(member->actor);
+	if (member->start_error) {
+		error = member->start_error;
+		snprintf(why, MEMBER_WHY_SIZE, "%s", member->start_why);
+		wait_closed(member, HAND_OVER_MAX_MS);
 		executor_stop(member->executor);
 		recorder_stop(member->recorder);
 		actor_stop(member->actor);

@@ -117,11 +117,12 @@ requests_propose_command(struct member *member, const struct command *command)
 	propose(member, entry_of_command(member, &stamped), NULL);
 }
 
-/* With the disk nearly full nothing may grow; what shrinks or ends is still taken. */
+/* With the disk nearly full nothing may grow; what shrinks or ends is still taken, and the session
+ * that a delete needs. */
 static bool
 is_growth(uint8_t op)
 {
-	return op != OP_DELETE && op != OP_SESSION_CLOSE;
+	return op != OP_DELETE && op != OP_SESSION_CLOSE && op != OP_SESSION_OPEN;
 }
 
 /*
@@ -148,10 +149,6 @@ propose_write(struct member *member, struct pending *pending, const struct reque
 
 	if (!refusal && member->is_low && is_growth(request->op))
 		refusal = SYNOD_NO_SPACE;
-	if (refusal && request->op == OP_SESSION_OPEN) {
-		fail(member, pending, refusal, NULL); /* it has no number to use up */
-		return;
-	}
 	if (refusal) {
 		CHECK(refusal < 128); /* one byte of MessagePack */
 		packed_refusal[0] = (uint8_t)refusal;
@@ -723,7 +720,7 @@ gather_rows(struct member *member, uint64_t last)
 
 	if (count > FEED_ROWS_MAX)
 		count = FEED_ROWS_MAX;
-	item = apply_item_new(first, (uint32_t)count);
+	item = apply_item_new(first, (uint32_t)count, member->feed_generation);
 	for (uint64_t i = 0; i < count; i++) {
 		struct entry *entry = paxos_entry(member->paxos, first + i);
 		struct pending **slot = &member->slots[(first + i) & (SLOTS_MAX - 1)];

@@ -8,6 +8,18 @@
 #include "shared/error.h"
 #include "shared/log.h"
 
+#define SPACE_RESERVE_DEFAULT (64u << 20)
+
+/* Growth is refused long before the journal itself may not grow: so much of the reserve is for
+ * deletes, session closes and what the core has to write. */
+#define JOURNAL_SHARE 8
+
+static uint64_t
+space_reserve(const struct member *member)
+{
+	return member->options.space_reserve ? member->options.space_reserve : SPACE_RESERVE_DEFAULT;
+}
+
 static void
 join(char *out, size_t size, const char *directory, const char *name)
 {
@@ -144,6 +156,20 @@ open_database(struct member *member, struct opened *opened, char *why)
 	                      &member->options.namespace, why);
 }
 
+int
+startup_reopen(void *context, struct namespace **namespace, struct database **database)
+{
+	struct opened opened = {0};
+	char why[MEMBER_WHY_SIZE] = "";
+	int error = open_database(context, &opened, why);
+
+	*namespace = opened.namespace;
+	*database = opened.database;
+	if (error)
+		log_error("cannot open the database again: %s", why);
+	return error;
+}
+
 /* The first segment is made before the first promise: a member that has promised has one. */
 static int
 check_has_segments(struct member *member, const char *directory, char *why)
@@ -170,7 +196,7 @@ open_journal(struct member *member, struct opened *opened, char *why)
 	    .disk = member->options.disk,
 	    .directory = path,
 	    .segment_bytes = member->options.segment_bytes,
-	    .space_reserve = member->options.space_reserve,
+	    .space_reserve = space_reserve(member) / JOURNAL_SHARE,
 	};
 	uint64_t applied = namespace_applied(opened->namespace);
 	int error;
@@ -273,7 +299,7 @@ startup_open(struct member *member, struct opened *opened, char *why)
 	if (!error)
 		error = check_together(member, opened, why);
 	if (!error)
-		error = space_open(disk, options->data, options->space_reserve, &opened->space, why);
+		error = space_open(disk, options->data, space_reserve(member), &opened->space, why);
 	return error;
 }
 

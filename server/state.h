@@ -12,6 +12,7 @@
 /* Items that the member posts to itself. */
 #define MEMBER_ITEM_TICK 0x400
 #define MEMBER_ITEM_STOP 0x401
+#define MEMBER_ITEM_START 0x402
 
 /* Commands chosen and not yet applied, or proposed and not yet chosen: beyond this, BUSY. */
 #define IN_FLIGHT_MAX 16384
@@ -112,6 +113,7 @@ struct member {
 
 	/* Feeding the executor. */
 	uint64_t fed;
+	uint64_t feed_generation;
 	uint64_t applied;
 	bool is_feed_loading;
 	uint64_t feed_progress_ms;    /* applied last moved, or feeding began */
@@ -145,6 +147,9 @@ struct member {
 	bool is_low, is_full;
 	uint64_t stop_ms; /* 0: not stopping; else when to stop waiting for a successor */
 	bool is_closing;
+	bool is_started;
+	int start_error;
+	char start_why[MEMBER_WHY_SIZE];
 	atomic_bool is_closed;
 	struct buffer scratch;
 	struct buffer body;
@@ -168,6 +173,8 @@ struct opened {
 	struct space *space;
 };
 int startup_open(struct member *member, struct opened *opened, char *why);
+/* For the executor: the database and the namespace only.  CONTEXT is the member. */
+int startup_reopen(void *context, struct namespace **namespace, struct database **database);
 void startup_undo(struct member *member, struct opened *opened);
 
 /* requests.c: clients' requests, forwarding, proposing, feeding. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -61,6 +62,62 @@ choose_port(void)
 	return next;
 }
 
+/* Whatever is running or on the disk, in case a failed test does not get to its end. */
+static struct {
+	pid_t pids[256];
+	unsigned pid_count;
+	char directories[64][256];
+	unsigned directory_count;
+} left;
+
+static void
+remember_process(pid_t pid)
+{
+	if (left.pid_count < 256)
+		left.pids[left.pid_count++] = pid;
+}
+
+static void
+forget_process(pid_t pid)
+{
+	for (unsigned i = 0; i < left.pid_count; i++) {
+		if (left.pids[i] == pid)
+			left.pids[i] = left.pids[--left.pid_count];
+	}
+}
+
+static void
+remove_directory(const char *directory)
+{
+	const char *arguments[] = {"rm", "-rf", directory, NULL};
+	pid_t pid;
+
+	if (getenv("SYNOD_KEEP"))
+		return;
+	if (posix_spawnp(&pid, "rm", NULL, NULL, (char *const *)arguments, environ) == 0)
+		waitpid(pid, NULL, 0);
+}
+
+int
+ensemble_teardown(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < left.pid_count; i++) {
+		kill(left.pids[i], SIGKILL);
+		waitpid(left.pids[i], NULL, 0);
+	}
+	left.pid_count = 0;
+	for (unsigned i = 0; i < left.directory_count; i++) {
+		char mounted[300];
+
+		snprintf(mounted, sizeof mounted, "%s/small", left.directories[i]);
+		umount2(mounted, MNT_DETACH);
+		remove_directory(left.directories[i]);
+	}
+	left.directory_count = 0;
+	return 0;
+}
+
 void
 ensemble_init(struct ensemble *ensemble, unsigned size)
 {
@@ -72,6 +129,8 @@ ensemble_init(struct ensemble *ensemble, unsigned size)
 	         base ? base : "/tmp");
 	if (!mkdtemp(ensemble->directory))
 		abort();
+	if (left.directory_count < 64)
+		strcpy(left.directories[left.directory_count++], ensemble->directory);
 	for (unsigned i = 0; i < size; i++) {
 		struct ensemble_member *member = &ensemble->members[i];
 		size_t used = strlen(ensemble->peers);
@@ -122,6 +181,8 @@ ensemble_start(struct ensemble *ensemble, unsigned index)
 	posix_spawn_file_actions_destroy(&actions);
 	if (error)
 		member->pid = 0;
+	else
+		remember_process(member->pid);
 	return error == 0;
 }
 
@@ -160,8 +221,10 @@ ensemble_signal(struct ensemble *ensemble, unsigned index, int number)
 	kill(member->pid, number);
 	if (number == SIGKILL || number == SIGTERM) {
 		status = wait_for(member->pid, 20000);
-		if (status != -1)
+		if (status != -1) {
+			forget_process(member->pid);
 			member->pid = 0;
+		}
 	}
 	return status;
 }
@@ -169,17 +232,11 @@ ensemble_signal(struct ensemble *ensemble, unsigned index, int number)
 void
 ensemble_fini(struct ensemble *ensemble)
 {
-	const char *arguments[] = {"rm", "-rf", ensemble->directory, NULL};
-	pid_t pid;
-
 	for (unsigned i = 0; i < ensemble->size; i++) {
 		ensemble_signal(ensemble, i, SIGCONT);
 		ensemble_signal(ensemble, i, SIGKILL);
 	}
-	if (getenv("SYNOD_KEEP"))
-		return;
-	if (posix_spawnp(&pid, "rm", NULL, NULL, (char *const *)arguments, environ) == 0)
-		waitpid(pid, NULL, 0);
+	remove_directory(ensemble->directory);
 }
 
 static struct synod *
@@ -283,17 +340,28 @@ ensemble_agrees(const struct ensemble *ensemble, unsigned limit_ms)
 	return agrees;
 }
 
+/* How long a program that is run to its end may take. */
+#define RUN_MAX_MS 60000
+
 static void
 feed_and_read(int input_fd, const char *input, int output_fd, char *output, size_t size)
 {
+	unsigned long end_ms = ensemble_now_ms() + RUN_MAX_MS;
+	struct pollfd poll_fd = {.fd = output_fd, .events = POLLIN};
 	size_t used = 0;
 	ssize_t count;
 
 	if (input && write(input_fd, input, strlen(input)) < 0)
 		perror("write");
 	close(input_fd);
-	while (used + 1 < size && (count = read(output_fd, output + used, size - used - 1)) > 0)
+	while (used + 1 < size && ensemble_now_ms() < end_ms) {
+		if (poll(&poll_fd, 1, 100) <= 0)
+			continue;
+		count = read(output_fd, output + used, size - used - 1);
+		if (count <= 0)
+			break;
 		used += (size_t)count;
+	}
 	output[used] = '\0';
 	close(output_fd);
 }
@@ -325,6 +393,12 @@ ensemble_run(const struct ensemble *ensemble, const char *const arguments[], con
 		return -1;
 	}
 	feed_and_read(to[1], input, from[0], output, size);
-	status = wait_for(pid, 60000);
+	remember_process(pid);
+	status = wait_for(pid, 5000);
+	if (status == -1) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	forget_process(pid);
 	return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -47,6 +47,9 @@ int ensemble_signal(struct ensemble *ensemble, unsigned index, int number);
 /* Kill everything that runs, remove the directory. */
 void ensemble_fini(struct ensemble *ensemble);
 
+/* For cmocka, after each test: the same for whatever a failed test left behind. */
+int ensemble_teardown(void **state);
+
 /* A handle for all members, or for one. */
 struct synod *ensemble_open(const struct ensemble *ensemble);
 struct synod *ensemble_open_one(const struct ensemble *ensemble, unsigned index);

@@ -278,13 +278,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(nothing_acknowledged_is_lost_when_leaders_and_followers_are_killed),
-	    cmocka_unit_test(nothing_acknowledged_is_lost_when_all_members_are_killed_at_once),
-	    cmocka_unit_test(a_leader_that_was_stopped_never_answers_with_the_past),
-	    cmocka_unit_test(a_member_ends_cleanly_when_asked),
-	    cmocka_unit_test(a_follower_that_was_away_catches_up),
+	    cmocka_unit_test_teardown(nothing_acknowledged_is_lost_when_leaders_and_followers_are_killed, ensemble_teardown),
+	    cmocka_unit_test_teardown(nothing_acknowledged_is_lost_when_all_members_are_killed_at_once, ensemble_teardown),
+	    cmocka_unit_test_teardown(a_leader_that_was_stopped_never_answers_with_the_past, ensemble_teardown),
+	    cmocka_unit_test_teardown(a_member_ends_cleanly_when_asked, ensemble_teardown),
+	    cmocka_unit_test_teardown(a_follower_that_was_away_catches_up, ensemble_teardown),
 	};
 
 	alarm(600);
+	if (getenv("TEST")) /* one of them, by name or pattern */
+		cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,9 +35,8 @@ start(void **state)
 static int
 stop(void **state)
 {
-	(void)state;
 	ensemble_fini(&ensemble);
-	return 0;
+	return ensemble_teardown(state);
 }
 
 /* ---- helpers ---- */
@@ -342,5 +341,7 @@ main(void)
 	};
 
 	alarm(600);
+	if (getenv("TEST")) /* one of them, by name or pattern */
+		cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, start, stop);
 }
