@@ -3,7 +3,7 @@
 #
 #     B=build/release tests/run.sh unit/paxos/ballot scenario fuzz/path system/kill tests/lint.sh
 #
-# Counts come from cmocka's summary; a program without one counts as one test.
+# Counts come from cmocka's summary, or that of the stories; a program without one counts as one test.
 # Unit tests, stories and fuzz replays run side by side, the rest one by one.
 # The last line is "N passed, M failed"; the exit status says the same.
 set -u
@@ -42,6 +42,10 @@ run_one() {
 	passed=$(count "$log" PASSED)
 	failed=$(count "$log" FAILED)
 	skipped=$(count "$log" SKIPPED)
+	if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ stories,\ ([0-9]+)\ failed$ ]]; then
+		failed=${BASH_REMATCH[2]}
+		passed=$((BASH_REMATCH[1] - failed))
+	fi
 	# A program that died before its summary: what it had finished still counts.
 	if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
 		passed=$(grep -c '^\[       OK \]' "$log")
