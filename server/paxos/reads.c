@@ -171,17 +171,34 @@ reads_on_read_index_answer(struct paxos *paxos, const struct paxos_message *mess
 
 /* ---- what has become possible ---- */
 
+/* Complete the rounds that a quorum, this member included, has answered. */
 static void
-settle_leader(struct paxos *paxos, struct paxos_update *update)
+confirm(struct paxos *paxos, struct paxos_update *update)
 {
 	struct reads *reads = &paxos->reads;
 	struct proposer *proposer = &paxos->proposer;
 	uint64_t answered[PAXOS_VOTERS_MAX], confirmed;
 
+	for (unsigned i = 0; i < proposer->voter_count; i++)
+		answered[i] = i == proposer->self ? paxos->election.sequence
+						  : proposer->voters[i].answered;
+	confirmed = quorum_reached(answered, proposer->voter_count);
+	while (reads->round_count > 0 && reads->rounds[0].sequence <= confirmed) {
+		round_finish(paxos, &reads->rounds[0], SYNOD_OK, reads->rounds[0].index, update);
+		drop_first(reads);
+	}
+}
+
+static void
+settle_leader(struct paxos *paxos, struct paxos_update *update)
+{
+	struct reads *reads = &paxos->reads;
+
 	if (paxos->log.stop > 0) {
 		reads_fail(paxos, update);
 		return;
 	}
+	confirm(paxos, update);
 	/* Before LEADER_START is applied, `chosen` may lack what an earlier leader answered. */
 	while (paxos_is_serving(paxos) && reads->waiting.count > 0 &&
 	       reads->round_count < READ_ROUNDS_MAX) {
@@ -190,14 +207,8 @@ settle_leader(struct paxos *paxos, struct paxos_update *update)
 		round->index = paxos->chosen;
 		election_broadcast(paxos, update);
 		round->sequence = paxos->election.sequence;
-	}
-	for (unsigned i = 0; i < proposer->voter_count; i++)
-		answered[i] = i == proposer->self ? paxos->election.sequence
-						  : proposer->voters[i].answered;
-	confirmed = quorum_reached(answered, proposer->voter_count);
-	while (reads->round_count > 0 && reads->rounds[0].sequence <= confirmed) {
-		round_finish(paxos, &reads->rounds[0], SYNOD_OK, reads->rounds[0].index, update);
-		drop_first(reads);
+		if (paxos->options.voter_count == 1)
+			confirm(paxos, update);
 	}
 }
 

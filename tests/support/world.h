@@ -80,6 +80,8 @@ struct world {
 		*proposals; /* open addressing: what leaders have sent for each (ballot, slot) */
 	uint32_t proposal_count, proposal_capacity;
 
+	bool is_lied_to; /* messages are made up: what the others hold proves nothing */
+
 	/* Called for each transition, if set. */
 	void (*on_transition)(void *context, struct world *world, member_id member,
 			      const struct paxos_transition *transition);
