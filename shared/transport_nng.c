@@ -1,4 +1,4 @@
-/* The transport over nng: its table, listeners, timers, and the graveyard. */
+/* The transport over nng: its table, listeners, and the graveyard. */
 #include "shared/transport_nng.h"
 
 #include <nng/supplemental/util/platform.h>
@@ -274,108 +274,6 @@ tcp_listener_close(struct listener *base)
 	pthread_mutex_unlock(&listener->mutex);
 }
 
-/* ---- timers ---- */
-
-/*
- * A timer is an aio that sleeps.  Its callback runs on nng's threads, like all
- * that keeps a strand busy: a timer thread of our own could be held by the
- * strand to which it posts, and then no tick would come as long as the load
- * lasts.
- */
-struct tcp_timer {
-	struct timer base;
-	void (*fire)(void *context);
-	void *context;
-	pthread_mutex_t mutex;
-	nng_aio *aio;
-	nng_time due_ms;   /* while is_set */
-	nng_time wakes_ms; /* while is_asleep */
-	bool is_set;
-	bool is_asleep;
-	bool is_closing;
-};
-
-/* Locked. */
-static void
-timer_sleep(struct tcp_timer *timer, nng_time now_ms)
-{
-	timer->is_asleep = true;
-	timer->wakes_ms = timer->due_ms;
-	nng_sleep_aio(timer->due_ms > now_ms ? (nng_duration)(timer->due_ms - now_ms) : 0,
-		      timer->aio);
-}
-
-static void
-timer_on_aio(void *argument)
-{
-	struct tcp_timer *timer = argument;
-	nng_time now_ms = nng_clock();
-	bool is_due;
-
-	pthread_mutex_lock(&timer->mutex);
-	timer->is_asleep = false;
-	is_due = timer->is_set && !timer->is_closing && now_ms >= timer->due_ms;
-	if (is_due)
-		timer->is_set = false;
-	else if (timer->is_set && !timer->is_closing)
-		timer_sleep(timer, now_ms); /* it was moved */
-	pthread_mutex_unlock(&timer->mutex);
-	if (is_due)
-		timer->fire(timer->context);
-}
-
-static struct timer *
-tcp_timer_new(struct transport *transport, void (*fire)(void *context), void *context)
-{
-	struct tcp_timer *timer = calloc(1, sizeof *timer);
-
-	if (timer == NULL)
-		return NULL;
-	timer->base.ops = transport->ops;
-	timer->fire = fire;
-	timer->context = context;
-	if (nng_aio_alloc(&timer->aio, timer_on_aio, timer) != 0) {
-		free(timer);
-		return NULL;
-	}
-	pthread_mutex_init(&timer->mutex, NULL);
-	return &timer->base;
-}
-
-static void
-tcp_timer_set(struct timer *base, unsigned delay_ms)
-{
-	struct tcp_timer *timer = (struct tcp_timer *)base;
-	nng_time now_ms = nng_clock();
-
-	pthread_mutex_lock(&timer->mutex);
-	timer->is_set = true;
-	timer->due_ms = now_ms + delay_ms;
-	if (timer->is_closing)
-		timer->is_set = false;
-	else if (!timer->is_asleep)
-		timer_sleep(timer, now_ms);
-	else if (timer->due_ms < timer->wakes_ms)
-		nng_aio_abort(timer->aio, NNG_ECANCELED);
-	pthread_mutex_unlock(&timer->mutex);
-}
-
-static void
-tcp_timer_free(struct timer *base)
-{
-	struct tcp_timer *timer = (struct tcp_timer *)base;
-
-	if (timer == NULL)
-		return;
-	pthread_mutex_lock(&timer->mutex);
-	timer->is_closing = true;
-	pthread_mutex_unlock(&timer->mutex);
-	nng_aio_stop(timer->aio);
-	nng_aio_free(timer->aio);
-	pthread_mutex_destroy(&timer->mutex);
-	free(timer);
-}
-
 /* ---- the transport ---- */
 
 static void
@@ -385,6 +283,7 @@ tcp_transport_free(struct transport *base)
 
 	if (transport == NULL)
 		return;
+	timers_stop(transport);
 	pthread_mutex_lock(&transport->mutex);
 	transport->is_stopping = true;
 	pthread_cond_signal(&transport->changed);
@@ -410,9 +309,9 @@ const struct transport_ops transport_tcp_ops = {
 	.retain = stream_tcp_retain,
 	.release = stream_tcp_release,
 	.peer_address = stream_tcp_peer_address,
-	.timer_new = tcp_timer_new,
-	.timer_set = tcp_timer_set,
-	.timer_free = tcp_timer_free,
+	.timer_new = timer_tcp_new,
+	.timer_set = timer_tcp_set,
+	.timer_free = timer_tcp_free,
 	.free = tcp_transport_free,
 };
 
@@ -426,6 +325,10 @@ transport_nng_new(void)
 	if (transport == NULL)
 		return NULL;
 	transport->base.ops = &transport_tcp_ops;
+	if (timers_start(transport) != 0) {
+		free(transport);
+		return NULL;
+	}
 	pthread_mutex_init(&transport->mutex, NULL);
 	pthread_cond_init(&transport->changed, NULL);
 	sigfillset(&all);
@@ -433,6 +336,7 @@ transport_nng_new(void)
 	error = pthread_create(&transport->graveyard, NULL, graveyard_main, transport);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0) {
+		timers_stop(transport);
 		pthread_cond_destroy(&transport->changed);
 		pthread_mutex_destroy(&transport->mutex);
 		free(transport);

@@ -1,10 +1,11 @@
 /*
- * Inside the transport over nng: what its two sources share.
+ * Inside the transport over nng: what its three sources share.
  *
- * transport_nng.c         the transport, listeners, timers, the graveyard
+ * transport_nng.c         the transport, listeners, the graveyard
  * transport_nng_stream.c  streams: dialling, receiving, sending, closing
+ * transport_nng_timer.c   timers
  *
- * These two are the only files that include nng.  What measurements and nng's
+ * These three are the only files that include nng.  What measurements and nng's
  * source (1.5.2) taught, and what every line here obeys:
  *
  * - An aio is never stopped, waited for or freed in its own callback: it is
@@ -42,6 +43,12 @@ struct tcp_transport {
 	struct grave *graves;  /* waiting to be freed */
 	unsigned living_count; /* graves handed out and not yet freed */
 	bool is_stopping;
+	pthread_mutex_t timers_mutex;
+	pthread_cond_t timers_changed;
+	pthread_t timekeeper;
+	struct tcp_timer *timers;
+	uint64_t timers_wake_us; /* when the timekeeper wakes up by itself */
+	bool timers_stopping;
 };
 
 /* A grave to fill now and to bury when its content is no longer in use; NULL without memory. */
@@ -57,6 +64,16 @@ extern const struct transport_ops transport_tcp_ops;
 
 /* An accepted stream with one reference, not started; takes PIPE over.  NULL without memory. */
 struct stream *stream_tcp_accepted(struct tcp_transport *transport, nng_stream *pipe);
+
+/* The timekeeper's thread; timers_start() returns errno's codes. */
+int timers_start(struct tcp_transport *transport);
+void timers_stop(struct tcp_transport *transport);
+
+/* The rows of the table that concern timers. */
+struct timer *timer_tcp_new(struct transport *transport, void (*fire)(void *context),
+			    void *context);
+void timer_tcp_set(struct timer *timer, unsigned delay_ms);
+void timer_tcp_free(struct timer *timer);
 
 /* The rows of the table that concern streams. */
 int stream_tcp_dial(struct transport *transport, const char *address, unsigned timeout_ms,
