@@ -105,7 +105,7 @@ struct journal_options {
 	const char *directory; /* DATA/journal; made if missing */
 	size_t segment_bytes;  /* default 64 MiB; a batch larger than this gets a segment of its own
 				*/
-	size_t slice_bytes;    /* zero-filled at a time, eight of them ahead; default 512 KiB */
+	size_t slice_bytes;    /* zero-filled at a time, some 16 of them ahead; default 512 KiB */
 	uint64_t space_reserve; /* refuse growth below this many free bytes; default 64 MiB */
 	unsigned tail_entries;	/* how many of the newest entries recovery returns; default 4096 */
 	size_t tail_bytes;	/* default 16 MiB */

@@ -12,7 +12,9 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define SLICES_AHEAD 8 /* kept zero-filled ahead of the batches */
+#define SLICES_AHEAD                                                                               \
+	17 /* kept zero-filled ahead of the batches: the next segment begins to be                 \
+	    * filled while this one still has room for the largest batches */
 
 void
 journal_segment_path(const struct journal *journal, uint32_t number, char path[JOURNAL_PATH_SIZE])
