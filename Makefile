@@ -391,4 +391,5 @@ help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  %-13s %s\n' "$$name" "$$text"; done
 
+-include tests/sim/rules.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

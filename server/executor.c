@@ -581,6 +581,12 @@ executor_run(struct executor *executor)
 	return actor_run(executor->actor);
 }
 
+const struct namespace *
+executor_namespace(const struct executor *executor)
+{
+	return executor->namespace;
+}
+
 void
 executor_stop(struct executor *executor)
 {

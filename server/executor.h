@@ -115,6 +115,9 @@ void executor_tick(struct executor *executor);
 
 bool executor_run(struct executor *executor); /* manual mode */
 
+/* For checks between two runs in manual mode. */
+const struct namespace *executor_namespace(const struct executor *executor);
+
 /* Finish what is posted, commit, close namespace and database. */
 void executor_stop(struct executor *executor);
 void executor_free(struct executor *executor);

@@ -1,0 +1,169 @@
+/*
+ * Nothing leaves before it is durable, and no promise is taken back.
+ *
+ * What a member has told others (PREPARE, PROMISE: a promise; ACCEPTED and the
+ * answers to heartbeats: a length at a ballot) must be on its disk whenever it
+ * starts again.
+ */
+#include <stdlib.h>
+
+#include "server/state.h"
+#include "shared/check.h"
+#include "tests/sim/oracle.h"
+
+#define BALLOTS_KEPT 64
+
+struct told {
+	struct ballot promised;
+	struct ballot accepted; /* the highest that it has reported */
+	uint64_t length;	/* at that */
+	struct ballot seen;	/* promised, as last looked at in this incarnation */
+	struct {
+		struct ballot ballot;
+		uint64_t length;
+	} reports[BALLOTS_KEPT];
+	unsigned next;
+};
+
+struct check_durable {
+	struct world *world;
+	struct told told[MEMBERS_LIMIT];
+};
+
+struct check_durable *
+check_durable_new(struct world *world)
+{
+	struct check_durable *check = check_calloc(1, sizeof *check);
+
+	check->world = world;
+	return check;
+}
+
+void
+check_durable_free(struct check_durable *check)
+{
+	free(check);
+}
+
+static void
+note_promise(struct told *told, struct ballot ballot)
+{
+	if (ballot_compare(ballot, told->promised) > 0)
+		told->promised = ballot;
+}
+
+static void
+note_length(struct told *told, struct ballot ballot, uint64_t length)
+{
+	int order = ballot_compare(ballot, told->accepted);
+
+	if (order > 0) {
+		told->accepted = ballot;
+		told->length = length;
+	} else if (order == 0 && length > told->length) {
+		told->length = length;
+	}
+	for (unsigned i = 0; i < BALLOTS_KEPT; i++) {
+		if (ballot_compare(told->reports[i].ballot, ballot) != 0)
+			continue;
+		if (length > told->reports[i].length)
+			told->reports[i].length = length;
+		return;
+	}
+	told->reports[told->next % BALLOTS_KEPT].ballot = ballot;
+	told->reports[told->next++ % BALLOTS_KEPT].length = length;
+}
+
+void
+check_durable_on_message(struct check_durable *check, struct host *host,
+			 const struct paxos_message *message)
+{
+	struct told *told = &check->told[host->index];
+
+	switch (message->type) {
+	case MESSAGE_PREPARE:
+	case MESSAGE_PROMISE: note_promise(told, message->ballot); break;
+	case MESSAGE_ACCEPTED:
+		note_promise(told, message->ballot);
+		note_length(told, message->ballot, message->length);
+		break;
+	case MESSAGE_HEARTBEAT_ANSWER:
+		if (message->length > 0)
+			note_length(told, message->ballot, message->length);
+		break;
+	default: break;
+	}
+}
+
+void
+check_durable_on_start(struct check_durable *check, struct host *host)
+{
+	struct told *told = &check->told[host->index];
+	const struct paxos_view *view = &host->member->view;
+	int order = ballot_compare(view->accepted, told->accepted);
+
+	told->seen = view->ballot;
+	if (ballot_compare(view->ballot, told->promised) < 0)
+		world_fail(check->world, "durable",
+			   "%s has told of its promise %lu.%lu and starts with %lu.%lu", host->name,
+			   (unsigned long)told->promised.round,
+			   (unsigned long)told->promised.member, (unsigned long)view->ballot.round,
+			   (unsigned long)view->ballot.member);
+	if (order < 0 || (order == 0 && view->length < told->length))
+		world_fail(
+			check->world, "durable",
+			"%s has told of slots up to %lu at %lu.%lu and starts with %lu at %lu.%lu",
+			host->name, (unsigned long)told->length,
+			(unsigned long)told->accepted.round, (unsigned long)told->accepted.member,
+			(unsigned long)view->length, (unsigned long)view->accepted.round,
+			(unsigned long)view->accepted.member);
+	if (view->applied > view->length)
+		world_fail(check->world, "durable", "%s has applied more than it holds",
+			   host->name);
+}
+
+void
+check_durable_on_run(struct check_durable *check, struct host *host)
+{
+	struct told *told = &check->told[host->index];
+	const struct paxos_view *view = &host->member->view;
+
+	if (ballot_compare(view->ballot, told->seen) < 0)
+		world_fail(check->world, "promise", "the promise of %s went back", host->name);
+	if (ballot_compare(view->accepted, view->ballot) > 0)
+		world_fail(check->world, "promise", "%s has accepted above its promise",
+			   host->name);
+	if (view->applied > view->chosen || view->chosen > view->length)
+		world_fail(check->world, "promise",
+			   "%s: applied %lu, chosen %lu, length %lu are out of order", host->name,
+			   (unsigned long)view->applied, (unsigned long)view->chosen,
+			   (unsigned long)view->length);
+	told->seen = view->ballot;
+}
+
+static bool
+holds(const struct told *told, struct ballot ballot, uint64_t slot)
+{
+	for (unsigned i = 0; i < BALLOTS_KEPT; i++)
+		if (ballot_compare(told->reports[i].ballot, ballot) == 0 &&
+		    told->reports[i].length >= slot)
+			return true;
+	return false;
+}
+
+unsigned
+check_durable_holders(struct check_durable *check, struct ballot ballot, uint64_t slot)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < check->world->options.members; i++) {
+		const struct host *host = check->world->hosts[i];
+		bool is_own = host->member && host->index + 1 == ballot.member &&
+			      ballot_compare(host->member->view.accepted, ballot) == 0 &&
+			      host->member->view.durable_length >= slot;
+
+		if (is_own || holds(&check->told[i], ballot, slot))
+			count++;
+	}
+	return count;
+}

@@ -1,0 +1,36 @@
+/*
+ * The disk of a host: the faulty disk in memory of the unit tests, and over it
+ * crashes in the middle of operations, and files that outlive no process.
+ */
+#ifndef TESTS_SIM_DISK_H
+#define TESTS_SIM_DISK_H
+
+#include "server/storage/disk.h"
+#include "tests/sim/host.h"
+
+struct sim_disk;
+
+struct sim_disk *sim_disk_new(struct host *host, uint64_t seed);
+void sim_disk_free(struct sim_disk *disk);
+struct disk *sim_disk_table(struct sim_disk *disk);
+
+/* The process is gone; with POWER, what it had not synced too, at the seed's discretion. */
+void sim_disk_crash(struct sim_disk *disk, bool is_power);
+/* The power goes at the change number OPERATION from now. */
+void sim_disk_crash_at(struct sim_disk *disk, uint64_t operation);
+void sim_disk_fail_at(struct sim_disk *disk, uint64_t operation, int error);
+/* Fill it up to BYTES that are left; SIZE_MAX: room again. */
+void sim_disk_fill(struct sim_disk *disk, uint64_t left_bytes);
+/* Everything is lost. */
+void sim_disk_wipe(struct sim_disk *disk);
+/* Change one byte of a journal segment or promise file.  False if there was none. */
+bool sim_disk_rot(struct sim_disk *disk, struct random *random);
+/* Forget the faults that are to come. */
+void sim_disk_heal(struct sim_disk *disk);
+
+/* A VFS of SQLite over the disk of each member: "sim0" .. "sim6".  Registered once; WORLD says
+ * whose disks they are now. */
+void sim_vfs_use(struct world *world);
+const char *sim_vfs_name(const struct host *host);
+
+#endif

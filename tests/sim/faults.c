@@ -1,0 +1,423 @@
+/* What goes wrong. */
+#include "tests/sim/faults.h"
+
+#include "shared/error.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/host.h"
+#include "tests/sim/network.h"
+
+/* ---- small helpers ---- */
+
+static uint64_t
+outage_us(struct world *world)
+{
+	uint64_t typical_us = world->options.outage_ms * 1000;
+
+	return typical_us / 4 + random_below(&world->fault_random, typical_us * 2);
+}
+
+static struct host *
+any_member(struct world *world)
+{
+	return world->hosts[random_below(&world->fault_random, world->options.members)];
+}
+
+static struct host *
+any_client(struct world *world)
+{
+	return world
+		->hosts[MEMBERS_LIMIT + random_below(&world->fault_random, world->options.clients)];
+}
+
+static void
+restart(struct world *world, void *argument, uint64_t incarnation)
+{
+	struct host *host = argument;
+
+	(void)world;
+	if (!host->is_up && !host->is_quarantined && host->incarnation == incarnation)
+		host_start(host);
+}
+
+static void
+crash_for(struct host *host, bool is_power, uint64_t us)
+{
+	if (!host->is_up)
+		return;
+	host_crash(host, is_power);
+	world_schedule(host->world, us, restart, host, host->incarnation);
+}
+
+/* ---- the network ---- */
+
+/* Which links, as bits FROM * HOSTS_LIMIT + TO, are given back later in one event each. */
+static void
+unblock(struct world *world, void *argument, uint64_t link)
+{
+	(void)argument;
+	if (!world->is_quiet)
+		network_block(world->network, (unsigned)(link / HOSTS_LIMIT),
+			      (unsigned)(link % HOSTS_LIMIT), false);
+}
+
+static void
+block_for(struct world *world, unsigned from, unsigned to, uint64_t us)
+{
+	network_block(world->network, from, to, true);
+	world_schedule(world, us, unblock, NULL, from * HOSTS_LIMIT + to);
+}
+
+static void
+partition(struct world *world)
+{
+	uint64_t sides = random_next(&world->fault_random);
+	uint64_t us = outage_us(world);
+
+	world->statistics.partitions++;
+	world_trace(world, NULL, "partition %lx for %lu ms",
+		    (unsigned long)(sides & ((1u << world->options.members) - 1)),
+		    (unsigned long)us / 1000);
+	for (unsigned a = 0; a < HOSTS_LIMIT; a++)
+		for (unsigned b = 0; b < HOSTS_LIMIT; b++)
+			if ((sides >> a & 1) != (sides >> b & 1))
+				block_for(world, a, b, us);
+}
+
+static void
+isolate(struct world *world)
+{
+	unsigned one = any_member(world)->index;
+	uint64_t direction = random_below(&world->fault_random, 3);
+	uint64_t us = outage_us(world);
+
+	world->statistics.isolations++;
+	world_trace(world, NULL, "m%u is cut off (%lu) for %lu ms", one + 1,
+		    (unsigned long)direction, (unsigned long)us / 1000);
+	for (unsigned other = 0; other < world->options.members; other++) {
+		if (other == one)
+			continue;
+		if (direction != 1)
+			block_for(world, one, other, us);
+		if (direction != 2)
+			block_for(world, other, one, us);
+	}
+}
+
+static void
+cut_one_way(struct world *world)
+{
+	unsigned from = any_member(world)->index;
+	unsigned to = random_below(&world->fault_random, 4) == 0 ? any_client(world)->index
+								 : any_member(world)->index;
+	uint64_t us = outage_us(world);
+
+	world->statistics.oneways++;
+	world_trace(world, NULL, "%s does not hear m%u for %lu ms", world->hosts[to]->name,
+		    from + 1, (unsigned long)us / 1000);
+	block_for(world, from, to, us);
+}
+
+static void
+flap_again(struct world *world, void *argument, uint64_t state)
+{
+	unsigned left = (unsigned)(state >> 32);
+	unsigned from = (unsigned)(state >> 8) & 0xff, to = (unsigned)state & 0xff;
+
+	if (world->is_quiet || left == 0)
+		return;
+	block_for(world, from, to, 1000 + random_below(&world->fault_random, 100000));
+	world_schedule(world, 1000 + random_below(&world->fault_random, 200000), flap_again,
+		       argument, (uint64_t)(left - 1) << 32 | from << 8 | to);
+}
+
+static void
+flap(struct world *world)
+{
+	unsigned from = any_member(world)->index;
+	unsigned to = any_member(world)->index;
+
+	world->statistics.flaps++;
+	flap_again(world, NULL, UINT64_C(20) << 32 | from << 8 | to);
+}
+
+static void
+reset(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	world->statistics.resets++;
+	network_reset(world->network, host->index,
+		      random_below(&world->fault_random, 2) ? -1 : (int)any_member(world)->index);
+}
+
+/* ---- disks ---- */
+
+static void
+slow_disk(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	world->statistics.slow_disks++;
+	host->slow_disk_us = random_below(&world->fault_random, outage_us(world) + 1);
+	host->slow_disk_until_us = world->now_us + outage_us(world);
+}
+
+static void
+slow_executor(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	world->statistics.slow_namespaces++;
+	host->slow_executor_us = random_below(&world->fault_random, outage_us(world) + 1);
+	host->slow_executor_until_us = world->now_us + outage_us(world);
+}
+
+static void
+fail_disk(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	if (!host->is_up)
+		return;
+	host->has_disk_fault = true;
+	sim_disk_fail_at(host->disk, random_between(&world->fault_random, 1, 60), SYNOD_IO);
+}
+
+static void
+empty_disk(struct world *world, void *argument, uint64_t number)
+{
+	struct host *host = argument;
+
+	(void)world;
+	(void)number;
+	sim_disk_fill(host->disk, UINT64_MAX);
+}
+
+static void
+fill_disk(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	world->statistics.full_disks++;
+	host->has_disk_fault = true;
+	sim_disk_fill(host->disk, random_below(&world->fault_random, 300000));
+	world_schedule(world, outage_us(world), empty_disk, host, 0);
+}
+
+/* What the disk is going to be missed for: at most a minority of the members may lose anything. */
+static bool
+may_damage(struct world *world, struct host *host)
+{
+	return !host->is_wiped && !host->is_rotten &&
+	       world->damaged_count < (world->options.members - 1) / 2;
+}
+
+static void
+wipe(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	/* Who is who is known to all only after a while. */
+	if (!may_damage(world, host) || world->now_us < 14 * SECOND_US)
+		return;
+	world->damaged_count++;
+	world->statistics.wipes++;
+	world_trace(world, host, "loses its disk");
+	host_crash(host, true);
+	host->is_wiped = true;
+	sim_disk_wipe(host->disk);
+	world_schedule(world, outage_us(world), restart, host, host->incarnation);
+}
+
+static void
+rot(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	if (!may_damage(world, host) || !sim_disk_rot(host->disk, &world->fault_random))
+		return;
+	world->damaged_count++;
+	world->statistics.rots++;
+	world_trace(world, host, "a bit of its disk changes");
+	host->is_rotten = true;
+}
+
+/* ---- processes ---- */
+
+static void
+pause(struct world *world, struct host *host)
+{
+	if (host->is_up && !host_is_paused(host))
+		host_pause(host, outage_us(world));
+}
+
+static void
+power_in_disk(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	sim_disk_crash_at(host->disk, random_between(&world->fault_random, 1, 40));
+}
+
+static void
+crash_everything(struct world *world)
+{
+	world->statistics.power_everywhere++;
+	for (unsigned i = 0; i < world->options.members; i++)
+		if (!world->hosts[i]->is_quarantined)
+			crash_for(world->hosts[i], true, outage_us(world));
+}
+
+static void
+change_rate(struct world *world)
+{
+	struct host *host =
+		random_below(&world->fault_random, 3) == 0 ? any_client(world) : any_member(world);
+
+	world->statistics.clock_rates++;
+	/* Within what the client's margin allows for: 10 % of a timeout between the two. */
+	host_set_rate(host, (int64_t)random_below(&world->fault_random, 60000) - 30000);
+}
+
+static void
+jump(struct world *world)
+{
+	world->statistics.wall_jumps++;
+	any_member(world)->wall_offset_ms +=
+		(int64_t)random_below(&world->fault_random, 7200000) - 3600000;
+}
+
+/* ---- which ---- */
+
+static void
+kill_member(struct world *world)
+{
+	world->statistics.kills++;
+	crash_for(any_member(world), false, outage_us(world));
+}
+
+static void
+cut_power(struct world *world)
+{
+	world->statistics.power_cuts++;
+	crash_for(any_member(world), true, outage_us(world));
+}
+
+static void
+pause_member(struct world *world)
+{
+	world->statistics.pauses++;
+	pause(world, any_member(world));
+}
+
+static void
+kill_client(struct world *world)
+{
+	world->statistics.client_crashes++;
+	crash_for(any_client(world), random_below(&world->fault_random, 2) == 0, outage_us(world));
+}
+
+static void
+pause_client(struct world *world)
+{
+	world->statistics.client_pauses++;
+	pause(world, any_client(world));
+}
+
+static void
+one_fault(struct world *world)
+{
+	const struct options *o = &world->options;
+	const struct {
+		uint64_t weight;
+		void (*happen)(struct world *world);
+	} faults[] = {
+		{o->f_kill, kill_member},
+		{o->f_power, cut_power},
+		{o->f_power_in_disk, power_in_disk},
+		{o->f_pause, pause_member},
+		{o->f_partition, partition},
+		{o->f_isolate, isolate},
+		{o->f_oneway, cut_one_way},
+		{o->f_flap, flap},
+		{o->f_reset, reset},
+		{o->f_slow_disk, slow_disk},
+		{o->f_slow_namespace, slow_executor},
+		{o->f_io_error, fail_disk},
+		{o->f_full, fill_disk},
+		{o->f_wipe, wipe},
+		{o->f_rot, rot},
+		{o->f_clock_rate, change_rate},
+		{o->f_wall_jump, jump},
+		{o->f_client_crash, kill_client},
+		{o->f_client_pause, pause_client},
+		{o->f_everything, crash_everything},
+	};
+	const unsigned count = sizeof faults / sizeof *faults;
+	uint64_t sum = 0, drawn;
+
+	for (unsigned i = 0; i < count; i++)
+		sum += faults[i].weight;
+	if (sum == 0)
+		return;
+	drawn = random_below(&world->fault_random, sum);
+	for (unsigned i = 0; i < count; i++) {
+		if (drawn < faults[i].weight) {
+			faults[i].happen(world);
+			return;
+		}
+		drawn -= faults[i].weight;
+	}
+}
+
+static void
+next_fault(struct world *world, void *argument, uint64_t number)
+{
+	if (world->is_quiet)
+		return;
+	if (number > 0)
+		one_fault(world);
+	world_schedule(world,
+		       random_below(&world->fault_random, world->options.fault_every_ms * 2000 + 1),
+		       next_fault, argument, number + 1);
+}
+
+void
+faults_begin(struct world *world)
+{
+	next_fault(world, NULL, 0);
+}
+
+static void
+start_if_down(struct world *world, void *argument, uint64_t number)
+{
+	struct host *host = argument;
+
+	(void)number;
+	if (!host->is_up && !host->is_quarantined)
+		host_start(host);
+	(void)world;
+}
+
+void
+faults_end(struct world *world)
+{
+	world->is_quiet = true;
+	world_trace(world, NULL, "the faults end");
+	network_unblock_all(world->network);
+	for (unsigned i = 0; i < world->host_count; i++) {
+		struct host *host = world->hosts[i];
+		bool is_used = host->is_member ? i < world->options.members
+					       : i - MEMBERS_LIMIT < world->options.clients;
+
+		if (!is_used)
+			continue;
+		host_set_rate(host, 0);
+		host->slow_disk_until_us = host->slow_executor_until_us = 0;
+		if (host->disk)
+			sim_disk_heal(host->disk);
+		if (host->paused_until_us > world->now_us)
+			host->paused_until_us = world->now_us + 1000;
+		world_schedule(world, 1000, start_if_down, host, 0);
+	}
+}

@@ -1,0 +1,28 @@
+# The deterministic simulator.
+
+SRC_sim := $(filter-out tests/sim/planted/%,$(wildcard tests/sim/*.c))
+
+# The client library and the server in one program: of the library only what is called from outside
+# stays visible, so that names inside the two cannot meet.
+$(B)/sim-client.o: $(call objects,$(SRC_client))
+	@mkdir -p $(@D)
+	$(Q)ld -r -o $@ $^
+	$(Q)objcopy -w --keep-global-symbol='synod_*' --keep-global-symbol='handle_*' \
+		--keep-global-symbol=session_id $@
+
+$(B)/synod-sim: $(call objects,$(SRC_sim)) $(call objects,$(wildcard tests/support/disk_memory*.c)) $(B)/sim-client.o \
+                $(call archives,$(SERVER_LAYERS))
+	$(call say,LD   $@)
+	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_server) $(LIBS_shared)
+
+# make sim                     1,000 seeds and the saved cases
+# make sim SEED=17             one seed, with its trace
+# make sim N=5000 FIRST=1      many;  TIME=60: as many as there is time for
+.PHONY: sim
+sim: $(B)/synod-sim ## simulate whole ensembles: SEED=..., N=... or TIME=...
+ifneq ($(SEED),)
+	$(Q)$(B)/synod-sim --seed $(SEED) --trace
+else
+	$(Q)for case in $(wildcard tests/sim/cases/*.case); do $(B)/synod-sim --case $$case || exit 1; done
+	$(Q)$(B)/synod-sim $(if $(TIME),--time $(TIME),--seeds $(or $(N),1000)) $(if $(FIRST),--first $(FIRST))
+endif
