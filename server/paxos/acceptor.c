@@ -8,6 +8,9 @@
 #include "server/paxos/learner.h"
 #include "shared/check.h"
 
+/* Of a member that has learned values but never accepted any: below every ballot of a leader. */
+#define BALLOT_LEARNED ((struct ballot){0, 0, 1})
+
 /* ---- what is staged ---- */
 
 void
@@ -358,7 +361,10 @@ learn_staged(struct paxos *paxos, uint64_t chosen, struct paxos_update *update)
 	if (limit < paxos->log.length || limit <= staged->previous)
 		return;
 	count = (uint32_t)(limit - staged->previous);
-	if (staged->previous < paxos->log.length)
+	if (ballot_is_none(paxos->accepted))
+		paxos_persist_sync(paxos, BALLOT_LEARNED, staged->previous, staged->entries, count,
+				   update);
+	else if (staged->previous < paxos->log.length)
 		paxos_persist_sync(paxos, paxos->accepted, staged->previous, staged->entries, count,
 				   update);
 	else

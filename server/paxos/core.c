@@ -135,6 +135,7 @@ paxos_persist_sync(struct paxos *paxos, struct ballot ballot, uint64_t previous,
 {
 	struct paxos_persist *persist;
 
+	CHECK(!ballot_is_none(ballot));
 	CHECK(ballot_compare(ballot, paxos->accepted) >= 0);
 	CHECK(ballot_compare(ballot, paxos->promised) <= 0);
 	CHECK(previous >= paxos->chosen);
@@ -161,6 +162,7 @@ paxos_persist_append(struct paxos *paxos, struct entry *const *entries, uint32_t
 	struct paxos_persist *persist;
 
 	CHECK(count > 0);
+	CHECK(!ballot_is_none(paxos->accepted));
 
 	persist = update_persist(update);
 	persist->type = PERSIST_APPEND;

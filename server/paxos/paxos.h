@@ -119,8 +119,9 @@ struct paxos_event {
 /*
  * PERSIST_SYNC is atomic: after a crash the disk shows either all of it (ballot, cut and every
  * entry) or nothing.  Half of it would be a log that outranks others while lacking
- * what they hold.  Its ballot may equal the present accepted ballot, even BALLOT_NONE: a
- * member that lags far behind writes chosen values so, without having accepted them.
+ * what they hold.  Its ballot may equal the present accepted ballot: a member that lags far
+ * behind writes chosen values so, without having accepted them; one that has never accepted
+ * anything does it at 0.0.1, below every leader's ballot.
  */
 enum persist_type {
 	PERSIST_PROMISE, /* the promise file: promised = ballot */

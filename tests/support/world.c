@@ -549,6 +549,7 @@ disk_write(struct world_disk *disk, const struct paxos_persist *persist, uint32_
 		disk->promised = persist->ballot;
 		return;
 	case PERSIST_SYNC:
+		CHECK(!ballot_is_none(persist->ballot));
 		CHECK(ballot_compare(persist->ballot, disk->accepted) >= 0);
 		CHECK(ballot_compare(persist->ballot, disk->promised) <= 0);
 		CHECK(persist->previous <= disk->length);
