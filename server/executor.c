@@ -47,6 +47,7 @@ struct executor {
 	/* The disk was full in the middle of a transaction: what was not committed is gone, and is
 	 * applied again from the journal.  Until the database is open again: */
 	bool is_down;
+	bool lacks_room;     /* the last commit had to wait */
 	uint64_t generation; /* of the feed; items of an older one are void */
 	uint64_t floor;      /* the highest slot ever applied: no read goes back behind it */
 };
@@ -315,19 +316,38 @@ give_up_waiting(struct executor *executor, uint64_t now_ms)
 
 /* ---- committing and reporting ---- */
 
+/* Without room for a commit the transaction stays open, and everything in it can be read: the next
+ * interval tries again. */
+static void
+note_room(struct executor *executor, bool has_room)
+{
+	if (has_room == !executor->lacks_room)
+		return;
+	executor->lacks_room = !has_room;
+	if (has_room)
+		log_info("the database is committed again");
+	else
+		log_error("the database cannot be committed: disk full; the journal has everything");
+}
+
 static void
 commit(struct executor *executor)
 {
 	int error = namespace_write_back(executor->namespace);
 
-	if (!error)
-		error = database_commit(executor->database);
 	if (error) {
-		break_off(executor, error, "cannot commit the database");
+		break_off(executor, error, "cannot write to the database");
 		return;
 	}
-	namespace_committed(executor->namespace);
+	error = database_commit(executor->database);
 	executor->committed_ms = clock_now_ms(executor->options.clock);
+	if (error != SYNOD_OK && error != SYNOD_NO_SPACE) {
+		stop_process(executor, error, "cannot commit the database");
+		return;
+	}
+	note_room(executor, error == SYNOD_OK);
+	if (error == SYNOD_OK)
+		namespace_committed(executor->namespace);
 }
 
 static void
@@ -479,7 +499,8 @@ on_item(void *owner, struct actor_item *item)
 		apply(executor, (struct apply_item *)item);
 		if (executor->waiting)
 			serve_waiting(executor);
-		if (!executor->is_down && namespace_wants_commit(executor->namespace))
+		if (!executor->is_down && !executor->lacks_room &&
+		    namespace_wants_commit(executor->namespace))
 			commit(executor);
 		report(executor);
 		return;

@@ -447,6 +447,8 @@ void
 recorder_stop(struct recorder *recorder)
 {
 	actor_stop(recorder->actor);
+	if (!recorder->is_marked && !recorder->is_full && !recorder->has_batch)
+		recorder->is_marked = journal_mark(recorder->options.journal) == SYNOD_OK;
 }
 
 void
