@@ -202,6 +202,7 @@ on_attached(struct session *session, const struct response *response)
 	uint64_t id;
 	uint64_t timeout_ms;
 	uint64_t last_seq;
+	bool has_opened;
 
 	cursor_init(&cursor, response->result);
 	fields = fields_enter(&cursor, 2);
@@ -217,13 +218,21 @@ on_attached(struct session *session, const struct response *response)
 	}
 	if (session->life == LIFE_OPENING)
 		session->last_seq = last_seq;
+	has_opened = session->life == LIFE_OPENING;
 	session->life = LIFE_OPEN;
 	session->is_attached = true;
 	session->has_expired = false;
 	session->id = id;
 	atomic_store(&session->public_id, id);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
-	confirm(session, session->attach_sent_us, timeout_ms);
+	if (has_opened) {
+		confirm(session, session->attach_sent_us, timeout_ms);
+		return;
+	}
+	/* Attaching shows that the session lives, but renews nothing: its deadline may be near. */
+	contact_was_useful(&session->contact);
+	session->keepalive_next_us = session->now_us;
+	life_report(session);
 }
 
 static void
