@@ -69,6 +69,28 @@ check_is_new(struct disk *disk, const char *directory, char *why)
 	return SYNOD_CORRUPT;
 }
 
+static void
+ignore_name(void *context, const char *name)
+{
+	(void)context;
+	(void)name;
+}
+
+/* The directory that holds PATH. */
+static int
+sync_parent(struct disk *disk, const char *path)
+{
+	char parent[4096];
+	char *slash;
+
+	snprintf(parent, sizeof parent, "%s", path);
+	slash = strrchr(parent, '/');
+	if (!slash)
+		return disk->ops->sync_directory(disk, ".");
+	slash[slash == parent] = '\0';
+	return disk->ops->sync_directory(disk, parent);
+}
+
 /*
  * Format: ids are given in the order of the names, so that every member of a
  * first configuration numbers them alike; the disk id is random and new.
@@ -111,6 +133,13 @@ format(struct member *member, struct opened *opened, char *why)
 	if (error)
 		return error;
 	log_info("formatting a new data directory: %s", options->data);
+	/* Again: a start before this one may have made it and gone no further. */
+	error = sync_parent(options->disk, options->data);
+	if (error) {
+		snprintf(why, MEMBER_WHY_SIZE, "%s: the directory that holds it cannot be synced (%s)",
+		         options->data, options->disk->ops->why(options->disk));
+		return error;
+	}
 	return identity_create(options->disk, options->data, identity, &opened->identity_store, why);
 }
 
@@ -244,6 +273,18 @@ check_together(struct member *member, struct opened *opened, char *why)
 	return SYNOD_OK;
 }
 
+/* A name counts only once the directory that holds it is synced. */
+static int
+make_directory(struct disk *disk, const char *path)
+{
+	int error;
+
+	if (disk->ops->list(disk, path, ignore_name, NULL) != SYNOD_NOT_FOUND)
+		return disk->ops->make_directory(disk, path);
+	error = disk->ops->make_directory(disk, path);
+	return error ? error : sync_parent(disk, path);
+}
+
 /* Make PATH and what is missing above it. */
 static int
 make_directories(struct disk *disk, const char *path)
@@ -260,11 +301,11 @@ make_directories(struct disk *disk, const char *path)
 			continue;
 		memcpy(prefix, path, i);
 		prefix[i] = '\0';
-		error = disk->ops->make_directory(disk, prefix);
+		error = make_directory(disk, prefix);
 		if (error)
 			return error;
 	}
-	return disk->ops->make_directory(disk, path);
+	return make_directory(disk, path);
 }
 
 int
