@@ -248,27 +248,37 @@ acknowledged_at(struct replay *replay, uint64_t revision)
 	return found;
 }
 
-/* Who asked for the change, if the answer never came: its data tells; a deletion has none. */
+/* RECORD asked for a deletion such as the COUNT changes from FIRST on. */
+static bool
+may_have_deleted(const struct record *record, const struct change_record *first, size_t count)
+{
+	if (record->is_applied || record->outcome == OUTCOME_DONE ||
+	    record->outcome == OUTCOME_NOTHING)
+		return false;
+	if (record->kind == RECORD_DELETE)
+		return count == 1 && strcmp(first->path, record->path) == 0;
+	if (record->kind != RECORD_DELETE_ALL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(first[i].path, record->path) == 0)
+			return true;
+	return false;
+}
+
+/* Who asked for the changes, if the answer never came: their data tells; a deletion has none. */
 static struct record *
-unanswered(struct replay *replay, const struct change_record *change)
+unanswered(struct replay *replay, const struct change_record *first, size_t count)
 {
 	struct history *history = replay->history;
 
-	if (change->kind != SYNOD_DELETED) {
-		size_t id = strtoul(change->data, NULL, 10);
+	if (first->kind != SYNOD_DELETED) {
+		size_t id = strtoul(first->data, NULL, 10);
 
 		return id < history->count ? history->records[id] : NULL;
 	}
-	for (size_t i = 0; i < history->count; i++) {
-		struct record *record = history->records[i];
-		bool is_deletion =
-			record->kind == RECORD_DELETE || record->kind == RECORD_DELETE_ALL;
-
-		if (is_deletion && !record->is_applied && record->outcome != OUTCOME_DONE &&
-		    record->outcome != OUTCOME_NOTHING &&
-		    strncmp(change->path, record->path, strlen(record->path)) == 0)
-			return record;
-	}
+	for (size_t i = 0; i < history->count; i++)
+		if (may_have_deleted(history->records[i], first, count))
+			return history->records[i];
 	return NULL;
 }
 
@@ -399,7 +409,7 @@ replay_revision(struct replay *replay, const struct change_record *first, size_t
 	check_answers_before(replay, first->revision);
 	record = acknowledged_at(replay, first->revision);
 	if (!record) {
-		record = unanswered(replay, first);
+		record = unanswered(replay, first, count);
 		if (!record) {
 			world_fail(replay->world, "history",
 				   "nobody asked for the change of %s at revision %lu", first->path,

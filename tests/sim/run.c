@@ -18,6 +18,7 @@
 #include "tests/sim/workload.h"
 
 /* Once everything works again, this much has to be enough. */
+#define SETTLE_US   (2 * SECOND_US) /* members look at their free space every now and then */
 #define DRAIN_US    (120 * SECOND_US)
 #define PROGRESS_US (60 * SECOND_US)
 #define CONVERGE_US (60 * SECOND_US)
@@ -66,13 +67,14 @@ enum phase {
 struct run {
 	struct world world;
 	enum phase phase;
-	uint64_t until_us;
+	uint64_t since_us, until_us;
 };
 
 static void
 enter(struct run *run, enum phase phase, uint64_t most_us)
 {
 	run->phase = phase;
+	run->since_us = run->world.now_us;
 	run->until_us = run->world.now_us + most_us;
 }
 
@@ -136,7 +138,8 @@ advance(struct run *run)
 		enter(run, PHASE_DRAIN, DRAIN_US);
 		return true;
 	case PHASE_DRAIN:
-		if (workload_is_done(world->workload)) {
+		if (workload_is_done(world->workload) &&
+		    world->now_us >= run->since_us + SETTLE_US) {
 			workload_ask_write(world);
 			enter(run, PHASE_WRITE, PROGRESS_US);
 		} else if (is_late) {
