@@ -25,7 +25,6 @@ peers_send_messages(struct member *member)
 		CHECK(!member->scratch.failed);
 		links_send(member->links, message->to, FRAME_PAXOS, buffer_slice(&member->scratch));
 	}
-	member->update.message_count = 0;
 }
 
 static int
