@@ -15,6 +15,11 @@
  * told that they stall. */
 #define STALL_MIN_MS 100
 
+/* A checkpoint of the database holds the executor for as long as the disk needs.  The other members
+ * have the same to write, so handing over would only add an election to the wait: it is a stall
+ * only beyond this. */
+#define CHECKPOINT_GRACE_MS 3000
+
 /* A member that stops waits this long for somebody else to lead. */
 #define HAND_OVER_MAX_MS 1000
 
@@ -249,6 +254,8 @@ tell_stalls(struct member *member)
 		journal_ms = (unsigned)(member->now_ms - member->persist_progress_ms);
 	if (member->fed > member->applied)
 		namespace_ms = (unsigned)(member->now_ms - member->feed_progress_ms);
+	if (namespace_ms < CHECKPOINT_GRACE_MS)
+		namespace_ms = 0;
 	if (journal_ms >= STALL_MIN_MS || namespace_ms >= STALL_MIN_MS) {
 		struct paxos_event event = {.type = EVENT_STALLED};
 

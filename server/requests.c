@@ -716,18 +716,20 @@ gather_rows(struct member *member, uint64_t last)
 {
 	uint64_t first = member->fed + 1;
 	uint64_t count = last - member->fed;
+	size_t bytes = 0;
 	struct apply_item *item;
 
 	if (count > FEED_ROWS_MAX)
 		count = FEED_ROWS_MAX;
 	item = apply_item_new(first, (uint32_t)count, member->feed_generation);
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count && bytes < FEED_BYTES_MAX; i++) {
 		struct entry *entry = paxos_entry(member->paxos, first + i);
 		struct pending **slot = &member->slots[(first + i) & (SLOTS_MAX - 1)];
 
 		if (!entry)
 			break;
 		item->rows[i].entry = entry_retain(entry);
+		bytes += entry->size;
 		item->rows[i].pending = *slot;
 		*slot = NULL;
 		item->count++;

@@ -31,7 +31,7 @@
 /* How far the executor is fed ahead of what it has applied. */
 #define FEED_AHEAD_MAX 8192
 #define FEED_ROWS_MAX  1024
-#define FEED_BYTES_MAX (4u << 20)
+#define FEED_BYTES_MAX (1u << 20)
 
 /* Links, clients, sessions and stalls are looked at this often; recorder and executor less so. */
 #define HOUSEKEEPING_MS 20
