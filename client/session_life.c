@@ -165,9 +165,9 @@ life_pump(struct session *session)
 		session->options.clock->ops->random(session->options.clock, session->secret,
 						    SECRET_SIZE);
 		session->life = LIFE_OPENING;
+		session->opening_us = session->now_us;
 	}
 	write_open(session);
-	session->attach_sent_us = session->now_us;
 	requests_send(session, &session->attach_call);
 }
 
@@ -225,8 +225,8 @@ on_attached(struct session *session, const struct response *response)
 	session->id = id;
 	atomic_store(&session->public_id, id);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
-	if (has_opened) {
-		confirm(session, session->attach_sent_us, timeout_ms);
+	if (has_opened) { /* perhaps by an earlier copy of the request, but not before the first */
+		confirm(session, session->opening_us, timeout_ms);
 		return;
 	}
 	/* Attaching shows that the session lives, but renews nothing: its deadline may be near. */
