@@ -265,21 +265,27 @@ may_have_deleted(const struct record *record, const struct change_record *first,
 	return false;
 }
 
-/* Who asked for the changes, if the answer never came: their data tells; a deletion has none. */
+/* Who asked for the changes, if the answer never came: their data tells; a deletion has none.
+ * Those that can have deleted nothing else come first. */
 static struct record *
 unanswered(struct replay *replay, const struct change_record *first, size_t count)
 {
 	struct history *history = replay->history;
+	struct record *found = NULL;
 
 	if (first->kind != SYNOD_DELETED) {
 		size_t id = strtoul(first->data, NULL, 10);
 
 		return id < history->count ? history->records[id] : NULL;
 	}
-	for (size_t i = 0; i < history->count; i++)
-		if (may_have_deleted(history->records[i], first, count))
-			return history->records[i];
-	return NULL;
+	for (size_t i = 0; i < history->count; i++) {
+		struct record *record = history->records[i];
+
+		if (may_have_deleted(record, first, count) &&
+		    (!found || (found->kind == RECORD_DELETE_ALL && record->kind == RECORD_DELETE)))
+			found = record;
+	}
+	return found;
 }
 
 static bool

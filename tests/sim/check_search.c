@@ -17,7 +17,7 @@
 #define STEPS_MAX   200000
 
 struct search {
-	struct record *records[RECORDS_MAX];
+	struct record records[RECORDS_MAX]; /* copies */
 	unsigned count;
 	uint64_t *tried; /* hashes of configurations that lead nowhere */
 	size_t tried_capacity, tried_count;
@@ -86,7 +86,7 @@ explore(struct search *search, uint64_t done, uint32_t state)
 	if (was_tried(search, random_mix(done) ^ random_mix(state + 77)))
 		return false;
 	for (unsigned i = 0; i < search->count; i++) {
-		const struct record *record = search->records[i];
+		const struct record *record = &search->records[i];
 
 		if (done >> i & 1)
 			continue;
@@ -101,9 +101,9 @@ explore(struct search *search, uint64_t done, uint32_t state)
 	for (unsigned i = 0; i < search->count; i++) {
 		uint32_t next;
 
-		if (done >> i & 1 || search->records[i]->invoked_us > earliest_us)
+		if (done >> i & 1 || search->records[i].invoked_us > earliest_us)
 			continue;
-		if (step(search->records[i], state, &next) &&
+		if (step(&search->records[i], state, &next) &&
 		    explore(search, done | UINT64_C(1) << i, next))
 			return true;
 	}
@@ -150,7 +150,7 @@ gather(struct search *search, const struct history *history, const char *path)
 		if (!is_simple(record) || record->error == SYNOD_NOT_EMPTY ||
 		    search->count == RECORDS_MAX)
 			return search->count >= 8; /* its beginning can be searched */
-		search->records[search->count++] = record;
+		search->records[search->count++] = *record;
 	}
 	return search->count > 1;
 }
@@ -169,20 +169,23 @@ trim(struct search *search, const struct history *history, const char *path)
 		if (!touches(record, path) || record->kind == RECORD_LIST)
 			continue;
 		for (unsigned k = 0; k < search->count; k++)
-			is_in |= search->records[k] == record;
+			is_in |= search->records[k].id == record->id;
 		if (!is_in && record->outcome != OUTCOME_NOTHING && record->kind != RECORD_GET &&
 		    !(record->outcome == OUTCOME_DONE && record->error != SYNOD_OK) &&
 		    record->invoked_us < end_us)
 			end_us = record->invoked_us;
 	}
 	for (unsigned k = 0; k < search->count; k++) {
-		struct record *record = search->records[k];
+		struct record *record = &search->records[k];
 
-		/* Written, but not certainly before the end: it may be seen, and need not. */
-		if (record->invoked_us >= end_us ||
-		    (record->returned_us >= end_us && !record_is_write(record)))
-			continue;
-		search->records[kept++] = record;
+		if (record->outcome == OUTCOME_DONE && record->returned_us >= end_us) {
+			if (!record_is_write(record) || record->error != SYNOD_OK)
+				continue;
+			/* Written, but perhaps after the end: it may be seen, and need not. */
+			record->outcome = OUTCOME_UNKNOWN;
+		}
+		if (record->invoked_us < end_us)
+			search->records[kept++] = *record;
 	}
 	search->count = kept;
 }
