@@ -139,6 +139,7 @@ rule_out(struct paxos *paxos, struct voter *voter, uint64_t delay_ms, struct pax
 	unsigned possible = 0;
 
 	voter->is_out = true;
+	voter->state = VOTER_UNPROMISED; /* its promise, if it gave one, has lost its suffix */
 	suffix_clear(&voter->suffix);
 	for (unsigned i = 0; i < proposer->voter_count; i++)
 		possible += !proposer->voters[i].is_out;
