@@ -99,6 +99,7 @@ struct session {
 	uint64_t last_seq;
 	unsigned timeout_ms; /* granted */
 	uint64_t keepalive_number;
+	uint64_t keepalive_others; /* up to this number they were for an earlier session */
 	uint64_t keepalive_sent_us[KEEPALIVES_REMEMBERED];
 	uint64_t keepalive_next_us;
 	uint64_t keepalive_unanswered_us; /* the first unanswered one was sent then; 0: none */

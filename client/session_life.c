@@ -223,6 +223,8 @@ on_attached(struct session *session, const struct response *response)
 	session->is_attached = true;
 	session->has_expired = false;
 	session->id = id;
+	if (has_opened)
+		session->keepalive_others = session->keepalive_number;
 	atomic_store(&session->public_id, id);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
 	if (has_opened) { /* perhaps by an earlier copy of the request, but not before the first */
@@ -353,7 +355,7 @@ life_on_alive(struct session *session, const struct frame *frame)
 	timeout_ms = field_u64(&fields);
 	fields_leave(&fields);
 	if (cursor_finish(&cursor) != SYNOD_OK || session->life != LIFE_OPEN ||
-	    !session->is_attached)
+	    !session->is_attached || number <= session->keepalive_others)
 		return;
 	if (error == SYNOD_SESSION_ENDED) {
 		life_end(session);
