@@ -106,6 +106,7 @@ sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation, u
 	if (row.deadline_ms < sessions->next_ms)
 		sessions->next_ms = row.deadline_ms;
 	if (known) {
+		row.is_expiring = known->is_expiring; /* its EXPIRE is on its way all the same */
 		*known = row;
 		return;
 	}
