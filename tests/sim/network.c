@@ -418,6 +418,24 @@ filter(struct sim_stream *stream, struct buffer *out)
 }
 
 static void
+trace_frames(struct sim_stream *stream)
+{
+	struct world *world = stream->network->world;
+	struct slice rest = buffer_slice(&stream->output);
+	struct frame frame;
+	size_t used;
+
+	while (world->is_tracing && rest.size > 0 &&
+	       frame_parse(rest, FRAME_PEER_MAX, &frame, &used) == SYNOD_OK) {
+		world_trace(world, stream->host, "-> %s %s of %lu bytes",
+			    world->hosts[stream->remote]->name, frame_type_name(frame.type),
+			    (unsigned long)frame.body.size);
+		rest.bytes += used;
+		rest.size -= used;
+	}
+}
+
+static void
 flush(struct stream *base)
 {
 	struct sim_stream *stream = (struct sim_stream *)base;
@@ -426,6 +444,7 @@ flush(struct stream *base)
 	if (!stream->is_open || stream->has_ended)
 		return;
 	if (!stream->is_between_members) {
+		trace_frames(stream);
 		if (stream->peer)
 			push_bytes(stream->peer, buffer_slice(&stream->output));
 		buffer_clear(&stream->output);
