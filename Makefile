@@ -388,7 +388,7 @@ clean: ## remove everything that was built
 .PHONY: help
 help: ## print this
 	@echo "usage: make [TARGET] [FLAVOUR=release|asan|tsan] [V=1] [WERROR=1] [CFLAGS=...]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  %-13s %s\n' "$$name" "$$text"; done
 
 -include tests/sim/rules.mk
