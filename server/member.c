@@ -156,8 +156,11 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 		return;
 	apply = apply_item_new(item->first, item->count, member->feed_generation);
 	for (uint32_t i = 0; i < item->count && item->first + i <= member->view.chosen; i++) {
+		struct pending **slot = &member->slots[(item->first + i) & (SLOTS_MAX - 1)];
+
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);
-		apply->rows[apply->count].pending = NULL;
+		apply->rows[apply->count].pending = *slot;
+		*slot = NULL;
 		apply->count++;
 	}
 	member->fed += apply->count;
