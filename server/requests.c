@@ -755,8 +755,12 @@ requests_feed(struct member *member)
 		struct apply_item *item = gather_rows(member, last);
 
 		if (item->count == 0) {
+			/* Not beyond what is chosen now: what follows may be replaced before
+			 * the answer comes. */
+			uint64_t count = last - member->fed;
 			struct paxos_load load = {.first = member->fed + 1,
-			                          .count_max = FEED_ROWS_MAX,
+			                          .count_max = count < FEED_ROWS_MAX ? (uint32_t)count
+			                                                             : FEED_ROWS_MAX,
 			                          .bytes_max = FEED_BYTES_MAX};
 
 			free(item);
