@@ -207,8 +207,15 @@ check_search(struct world *world)
 		search.tried_count = 0;
 		search.steps = 0;
 		world->statistics.wing_gong++;
-		if (!explore(&search, 0, ABSENT))
+		if (!explore(&search, 0, ABSENT)) {
+			for (unsigned k = 0; k < search.count; k++) {
+				char text[400];
+
+				world_trace(world, NULL, "searched: %s",
+					    record_text(&search.records[k], text, sizeof text));
+			}
 			world_fail(world, "search", "the history of %s is not linearizable", path);
+		}
 	}
 	free(search.tried);
 }

@@ -1,6 +1,6 @@
 # The deterministic simulator.
 
-SRC_sim := $(filter-out tests/sim/planted/%,$(wildcard tests/sim/*.c))
+SRC_sim := $(filter-out tests/sim/exhaustive%,$(wildcard tests/sim/*.c))
 
 # The client library and the server in one program: of the library only what is called from outside
 # stays visible, so that names inside the two cannot meet.
