@@ -83,7 +83,7 @@ explore(struct search *search, uint64_t done, uint32_t state)
 
 	if (search->steps++ > STEPS_MAX)
 		return true; /* not decided: leave it */
-	if (was_tried(search, random_mix(done) ^ random_mix(state + 77)))
+	if (was_tried(search, random_mix(random_mix(done) + state) | 1))
 		return false;
 	for (unsigned i = 0; i < search->count; i++) {
 		const struct record *record = &search->records[i];

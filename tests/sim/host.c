@@ -14,6 +14,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
 
+#define DEFERRAL_US	 20000
 #define RESTART_MIN_US	 20000
 #define CRASHES_IN_START 20
 
@@ -98,8 +99,7 @@ timer_fires(struct world *world, void *argument, uint64_t setting)
 		      timer->incarnation == host->incarnation;
 
 	if (is_due && host_is_paused(host)) {
-		world_schedule(world, host->paused_until_us - world->now_us, timer_fires, timer,
-			       setting);
+		world_schedule(world, host_deferral_us(host), timer_fires, timer, setting);
 		return;
 	}
 	if (is_due) {
@@ -151,6 +151,14 @@ host_is_paused(struct host *host)
 	return host->paused_until_us > host->world->now_us;
 }
 
+uint64_t
+host_deferral_us(struct host *host)
+{
+	uint64_t left_us = host->paused_until_us - host->world->now_us;
+
+	return left_us < DEFERRAL_US ? left_us : DEFERRAL_US;
+}
+
 static void run_recorder(struct world *world, void *argument, uint64_t incarnation);
 static void run_executor(struct world *world, void *argument, uint64_t incarnation);
 
@@ -196,8 +204,7 @@ may_run(struct world *world, struct host *host, uint64_t incarnation, event_func
 	if (!host->is_up || host->incarnation != incarnation)
 		return false;
 	if (host_is_paused(host)) {
-		world_schedule(world, host->paused_until_us - world->now_us, again, host,
-			       incarnation);
+		world_schedule(world, host_deferral_us(host), again, host, incarnation);
 		return false;
 	}
 	world->running = host;

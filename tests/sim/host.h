@@ -85,6 +85,8 @@ _Noreturn void host_escape(struct host *host, enum escape_kind kind);
 uint64_t host_now_us(struct host *host); /* by its own clock */
 void host_set_rate(struct host *host, int64_t rate_ppm);
 bool host_is_paused(struct host *host);
+/* While it is, look again after this long: a pause may end earlier than was meant. */
+uint64_t host_deferral_us(struct host *host);
 
 struct timer *host_timer_new(struct transport *transport, void (*fire)(void *context),
 			     void *context);

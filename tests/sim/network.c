@@ -199,7 +199,7 @@ is_deferred(struct world *world, struct host *host, event_function *happen, void
 {
 	if (!host_is_paused(host))
 		return false;
-	world_schedule(world, host->paused_until_us - world->now_us, happen, argument, number);
+	world_schedule(world, host_deferral_us(host), happen, argument, number);
 	return true;
 }
 
@@ -328,7 +328,7 @@ deliver(struct world *world, void *argument, uint64_t at_us)
 	if (stream->first->at_us > world->now_us)
 		deliver_at(stream, stream->first->at_us);
 	else if (host_is_paused(stream->host))
-		deliver_at(stream, stream->host->paused_until_us);
+		deliver_at(stream, world->now_us + host_deferral_us(stream->host));
 	else if (is_blocked(stream->network, stream->remote, stream->host->index))
 		deliver_at(stream, world->now_us + RETRY_US);
 	else if (stream->is_armed && stream->handler)

@@ -18,10 +18,11 @@
 #include "tests/sim/workload.h"
 
 /* Once everything works again, this much has to be enough. */
-#define SETTLE_US   (2 * SECOND_US) /* members look at their free space every now and then */
-#define DRAIN_US    (120 * SECOND_US)
-#define PROGRESS_US (60 * SECOND_US)
-#define CONVERGE_US (60 * SECOND_US)
+/* Members look at their free space every now and then; a sync that hung may still hang. */
+#define SETTLE_US(world) (2 * SECOND_US + (world)->options.outage_ms * 2500)
+#define DRAIN_US	 (120 * SECOND_US)
+#define PROGRESS_US	 (60 * SECOND_US)
+#define CONVERGE_US	 (60 * SECOND_US)
 
 static struct world *running;
 
@@ -139,7 +140,7 @@ advance(struct run *run)
 		return true;
 	case PHASE_DRAIN:
 		if (workload_is_done(world->workload) &&
-		    world->now_us >= run->since_us + SETTLE_US) {
+		    world->now_us >= run->since_us + SETTLE_US(world)) {
 			workload_ask_write(world);
 			enter(run, PHASE_WRITE, PROGRESS_US);
 		} else if (is_late) {
