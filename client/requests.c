@@ -3,6 +3,7 @@
 #include "client/request.h"
 #include "client/session.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 static struct lane *
 lane_of(struct session *session, const struct call *call)
@@ -190,7 +191,7 @@ requests_send(struct session *session, struct call *call)
 	struct request request = {.op = call->op};
 	size_t begin;
 
-	if (is_write(call) && call->seq == 0)
+	if (is_write(call) && (call->seq == 0 || PLANTED(CLIENT_RENUMBERS)))
 		call->seq = ++session->last_seq;
 	await(session, call);
 	call->attempts++;
@@ -421,7 +422,9 @@ static void
 expire(struct session *session, struct lane *lane, struct call *call, bool is_sent)
 {
 	if (is_write(call) && call->attempts > 0) {
-		deliver_error(session, call, SYNOD_UNKNOWN, "no answer came in time");
+		deliver_error(session, call,
+			      PLANTED(UNKNOWN_TOLD_AS_TIMEOUT) ? SYNOD_TIMEOUT : SYNOD_UNKNOWN,
+			      "no answer came in time");
 		reduce_to_nothing(session, call);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "client/session.h"
 #include "shared/error.h"
 #include "shared/fields.h"
+#include "shared/planted.h"
 
 #define MARGIN_MIN_MS 100
 #define MARGIN_MAX_MS 5000
@@ -227,6 +228,8 @@ on_attached(struct session *session, const struct response *response)
 		session->keepalive_others = session->keepalive_number;
 	atomic_store(&session->public_id, id);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
+	if (PLANTED(ATTACH_RENEWS))
+		confirm(session, session->now_us, timeout_ms);
 	if (has_opened) { /* perhaps by an earlier copy of the request, but not before the first */
 		confirm(session, session->opening_us, timeout_ms);
 		return;

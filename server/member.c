@@ -10,6 +10,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/planted.h"
 
 /* Without news from the recorder or the executor for this long, while they have work, the core is
  * told that they stall. */
@@ -159,7 +160,7 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 		struct pending **slot = &member->slots[(item->first + i) & (SLOTS_MAX - 1)];
 
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);
-		apply->rows[apply->count].pending = *slot;
+		apply->rows[apply->count].pending = PLANTED(FED_WITHOUT_REQUEST) ? NULL : *slot;
 		*slot = NULL;
 		apply->count++;
 	}
@@ -237,7 +238,7 @@ on_survey(struct member *member, struct survey_item *item)
 		for (uint32_t i = 0; i < item->session_count; i++)
 			sessions_add(member->sessions, item->sessions[i].session,
 			             item->sessions[i].generation, item->sessions[i].timeout_ms,
-			             member->now_ms);
+			             member->now_ms - (PLANTED(NO_GRACE) ? item->sessions[i].timeout_ms / 2 : 0));
 		member->is_surveyed = true;
 		log_info("leading: ballot=%lu.%lu.%lu sessions=%lu",
 		         (unsigned long)member->view.ballot.epoch,

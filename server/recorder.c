@@ -8,6 +8,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/planted.h"
 
 /* Items that the recorder gets; those that it posts are in the header. */
 enum {
@@ -191,7 +192,7 @@ commit(struct recorder *recorder)
 
 	if (!recorder->has_batch && !recorder->has_promise)
 		return;
-	if (recorder->has_promise) {
+	if (recorder->has_promise && !PLANTED(PROMISE_NOT_DURABLE)) {
 		error = identity_save(recorder->options.identity_store, &recorder->identity);
 		if (error) {
 			stop_process(recorder, error, "cannot write the promise file");

@@ -8,6 +8,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/planted.h"
 
 /* Requests are kept for reuse rather than freed, up to this many. */
 #define POOL_MAX 4096
@@ -759,7 +760,7 @@ requests_feed(struct member *member)
 			 * the answer comes. */
 			uint64_t count = last - member->fed;
 			struct paxos_load load = {.first = member->fed + 1,
-			                          .count_max = count < FEED_ROWS_MAX ? (uint32_t)count
+			                          .count_max = count < FEED_ROWS_MAX && !PLANTED(FEED_BEYOND_CHOSEN) ? (uint32_t)count
 			                                                             : FEED_ROWS_MAX,
 			                          .bytes_max = FEED_BYTES_MAX};
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shared/check.h"
+#include "shared/planted.h"
 
 struct row {
 	uint64_t session; /* 0: empty */
@@ -106,7 +107,8 @@ sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation, u
 	if (row.deadline_ms < sessions->next_ms)
 		sessions->next_ms = row.deadline_ms;
 	if (known) {
-		row.is_expiring = known->is_expiring; /* its EXPIRE is on its way all the same */
+		if (!PLANTED(EXPIRY_RECALLED))
+			row.is_expiring = known->is_expiring; /* its EXPIRE is on its way all the same */
 		*known = row;
 		return;
 	}

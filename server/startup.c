@@ -7,6 +7,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/planted.h"
 
 #define SPACE_RESERVE_DEFAULT (64u << 20)
 
@@ -85,6 +86,8 @@ sync_parent(struct disk *disk, const char *path)
 
 	snprintf(parent, sizeof parent, "%s", path);
 	slash = strrchr(parent, '/');
+	if (PLANTED(DATA_NAME_NOT_SYNCED))
+		return SYNOD_OK;
 	if (!slash)
 		return disk->ops->sync_directory(disk, ".");
 	slash[slash == parent] = '\0';

@@ -2,6 +2,7 @@
 #include "server/namespace/internal.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 /* ---- writes ---- */
 
@@ -94,11 +95,11 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 		return answer_error(answer, SYNOD_SESSION_ENDED, NULL);
 	if (command->seq == 0 || command->acknowledged >= command->seq)
 		return answer_error(answer, SYNOD_BAD_ARGUMENT, "seq must be above acknowledged");
-	if (command->seq <= session->seq) {
+	if (command->seq <= session->seq && !PLANTED(REPEATED_WRITE_EXECUTED)) {
 		repeat_answer(session, command, answer, applied);
 		return SYNOD_OK;
 	}
-	if (command->seq != session->seq + 1)
+	if (command->seq != session->seq + 1 && !PLANTED(REPEATED_WRITE_EXECUTED))
 		return answer_error(answer, SYNOD_OUT_OF_ORDER, NULL);
 	if (command->op == OP_SESSION_CLOSE)
 		return session_command_close(namespace, session, answer, applied);
@@ -161,6 +162,8 @@ static void
 set_clocks(struct namespace *namespace, const struct command *command)
 {
 	namespace->wall_ms = command->wall_ms;
+	if (PLANTED(LOCAL_STATE_IN_APPLY))
+	namespace->wall_ms += namespace_committed_slot(namespace) & 1;
 	if (command->uptime_ms > namespace->uptime_ms)
 	namespace->uptime_ms = command->uptime_ms;
 }

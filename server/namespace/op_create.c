@@ -6,6 +6,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/path.h"
+#include "shared/planted.h"
 
 int
 parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
@@ -68,7 +69,9 @@ choose_name(struct namespace *namespace, struct slice prefix)
 	if (error != SYNOD_OK)
 		return error;
 	size = snprintf(digits, sizeof digits, "%010" PRIu64,
-			parent != NULL ? parent->stat.sequence : 0);
+			parent == NULL			  ? 0
+			: PLANTED(SEQUENCE_FROM_CHILDREN) ? parent->stat.children
+							  : parent->stat.sequence);
 	name->size = prefix.size;
 	buffer_append(name, digits, (size_t)size);
 	CHECK(!name->failed);

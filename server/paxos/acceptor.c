@@ -7,6 +7,7 @@
 #include "server/paxos/core.h"
 #include "server/paxos/learner.h"
 #include "shared/check.h"
+#include "shared/planted.h"
 
 /* Of a member that has learned values but never accepted any: below every ballot of a leader. */
 #define BALLOT_LEARNED ((struct ballot){0, 0, 1})
@@ -313,8 +314,13 @@ void
 acceptor_on_accept(struct paxos *paxos, const struct paxos_message *message,
 		   struct paxos_update *update)
 {
-	if (ballot_compare(message->ballot, paxos->promised) < 0) {
+	if (ballot_compare(message->ballot, paxos->promised) < 0 &&
+	    !(PLANTED(ACCEPT_BELOW_PROMISE) && ballot_equal(message->ballot, paxos->accepted))) {
 		acceptor_refuse(paxos, message, update);
+		return;
+	}
+	if (PLANTED(ACCEPT_BELOW_PROMISE) && ballot_equal(message->ballot, paxos->accepted)) {
+		accept_entries(paxos, message, update);
 		return;
 	}
 	election_on_leader_heard(paxos, message, update);
@@ -462,7 +468,7 @@ report_accepted(struct paxos *paxos, struct paxos_update *update)
 	CHECK(ballot_equal(durable->promised, paxos->promised));
 	message = paxos_send(paxos, MESSAGE_ACCEPTED, paxos->accepted.member, paxos->accepted,
 			     update);
-	message->length = durable->length;
+	message->length = PLANTED(ACCEPTED_BEFORE_SYNC) ? paxos->log.length : durable->length;
 	acceptor->reported = durable->length;
 	acceptor->is_report_owed = false;
 }

@@ -7,6 +7,7 @@
 #include "server/paxos/learner.h"
 #include "server/paxos/quorum.h"
 #include "shared/check.h"
+#include "shared/planted.h"
 
 /* ---- clocks ---- */
 
@@ -166,7 +167,9 @@ next_ballot(const struct paxos *paxos)
 {
 	return (struct ballot){
 		.epoch = paxos->options.epoch,
-		.round = paxos->election.round_max + 1,
+		.round = (PLANTED(BALLOT_REUSED) ? paxos->accepted.round
+						 : paxos->election.round_max) +
+			 1,
 		.member = paxos->options.self,
 	};
 }

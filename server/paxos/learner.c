@@ -3,6 +3,7 @@
 
 #include "server/paxos/core.h"
 #include "shared/check.h"
+#include "shared/planted.h"
 
 void
 learner_advance(struct paxos *paxos, uint64_t slot, struct paxos_update *update)
@@ -20,7 +21,8 @@ void
 learner_on_chosen(struct paxos *paxos, struct ballot ballot, uint64_t slot,
 		  struct paxos_update *update)
 {
-	if (!ballot_equal(paxos->promised, ballot) || !ballot_equal(paxos->accepted, ballot))
+	if (!PLANTED(CHOSEN_AT_OTHER_BALLOT) &&
+	    (!ballot_equal(paxos->promised, ballot) || !ballot_equal(paxos->accepted, ballot)))
 		return;
 	learner_advance(paxos, slot < paxos->log.length ? slot : paxos->log.length, update);
 }

@@ -10,6 +10,7 @@
 #include "server/paxos/quorum.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 static void
 suffix_clear(struct suffix *suffix)
@@ -139,7 +140,9 @@ rule_out(struct paxos *paxos, struct voter *voter, uint64_t delay_ms, struct pax
 	unsigned possible = 0;
 
 	voter->is_out = true;
-	voter->state = VOTER_UNPROMISED; /* its promise, if it gave one, has lost its suffix */
+	if (!PLANTED(RULED_OUT_COUNTS))
+		voter->state =
+			VOTER_UNPROMISED; /* its promise, if it gave one, has lost its suffix */
 	suffix_clear(&voter->suffix);
 	for (unsigned i = 0; i < proposer->voter_count; i++)
 		possible += !proposer->voters[i].is_out;
@@ -259,7 +262,7 @@ agreed_with(const struct paxos *paxos, const struct voter *voter)
 	const struct proposer *proposer = &paxos->proposer;
 	uint64_t agreed = voter->chosen;
 
-	if (ballot_equal(voter->accepted, proposer->adopted))
+	if (ballot_equal(voter->accepted, proposer->adopted) || PLANTED(AGREE_BY_LENGTH))
 		agreed = voter->length;
 	return agreed < proposer->adopted_length ? agreed : proposer->adopted_length;
 }
@@ -308,9 +311,11 @@ best_promise(struct paxos *paxos)
 
 	for (unsigned i = 0; i < proposer->voter_count; i++) {
 		struct voter *voter = &proposer->voters[i];
-		int order = ballot_compare(voter->accepted, best->accepted);
+		int order = PLANTED(ADOPT_LONGEST)
+				    ? 0
+				    : ballot_compare(voter->accepted, best->accepted);
 
-		if (voter->state == VOTER_UNPROMISED)
+		if (voter->state == VOTER_UNPROMISED || PLANTED(ADOPT_OWN))
 			continue;
 		if (order > 0 || (order == 0 && voter->length > best->length))
 			best = voter;
@@ -526,7 +531,8 @@ count_chosen(struct paxos *paxos, struct paxos_update *update)
 	uint64_t matched[PAXOS_VOTERS_MAX], reached;
 
 	if (ballot_equal(paxos->durable.now.accepted, proposer->ballot))
-		proposer->voters[proposer->self].matched = paxos->durable.now.length;
+		proposer->voters[proposer->self].matched =
+			PLANTED(LEADER_BEFORE_SYNC) ? paxos->log.length : paxos->durable.now.length;
 	for (unsigned i = 0; i < proposer->voter_count; i++)
 		matched[i] = proposer->voters[i].matched;
 	reached = quorum_reached(matched, proposer->voter_count);

@@ -3,11 +3,14 @@
 
 #include "server/paxos/paxos.h"
 #include "shared/check.h"
+#include "shared/planted.h"
 
 unsigned
 quorum_size(unsigned voter_count)
 {
 	CHECK(voter_count > 0);
+	if (PLANTED(QUORUM_TOO_SMALL))
+		return voter_count > 1 ? voter_count / 2 : 1;
 	return voter_count / 2 + 1;
 }
 

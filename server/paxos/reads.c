@@ -9,6 +9,7 @@
 #include "server/paxos/quorum.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 static void
 round_add(struct read_round *round, member_id member, uint64_t cookie)
@@ -182,7 +183,8 @@ confirm(struct paxos *paxos, struct paxos_update *update)
 	for (unsigned i = 0; i < proposer->voter_count; i++)
 		answered[i] = i == proposer->self ? paxos->election.sequence
 						  : proposer->voters[i].answered;
-	confirmed = quorum_reached(answered, proposer->voter_count);
+	confirmed = PLANTED(READ_UNCONFIRMED) ? UINT64_MAX
+					      : quorum_reached(answered, proposer->voter_count);
 	while (reads->round_count > 0 && reads->rounds[0].sequence <= confirmed) {
 		round_finish(paxos, &reads->rounds[0], SYNOD_OK, reads->rounds[0].index, update);
 		drop_first(reads);
@@ -200,13 +202,13 @@ settle_leader(struct paxos *paxos, struct paxos_update *update)
 	}
 	confirm(paxos, update);
 	/* Before LEADER_START is applied, `chosen` may lack what an earlier leader answered. */
-	while (paxos_is_serving(paxos) && reads->waiting.count > 0 &&
-	       reads->round_count < READ_ROUNDS_MAX) {
+	while ((paxos_is_serving(paxos) || PLANTED(READ_BEFORE_START)) &&
+	       reads->waiting.count > 0 && reads->round_count < READ_ROUNDS_MAX) {
 		struct read_round *round = begin_round(reads);
 
 		round->index = paxos->chosen;
 		election_broadcast(paxos, update);
-		round->sequence = paxos->election.sequence;
+		round->sequence = paxos->election.sequence - (PLANTED(READ_BY_OLD_ANSWER) ? 1 : 0);
 		if (paxos->options.voter_count == 1)
 			confirm(paxos, update);
 	}

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "shared/check.h"
+#include "shared/planted.h"
 #include "tests/sim/run.h"
 
 /* What crashed processes had in memory is abandoned: a child runs so many seeds and goes. */
@@ -19,7 +20,7 @@
 #define SETTINGS_MAX  64
 
 struct arguments {
-	bool has_seed, is_tracing, is_shrinking, is_quiet;
+	bool has_seed, is_tracing, is_shrinking, is_quiet, is_seeking;
 	uint64_t seed, first, count, seconds;
 	unsigned failures_max;
 	const char *settings[SETTINGS_MAX];
@@ -95,8 +96,9 @@ one_of_many(const struct arguments *arguments, uint64_t seed, struct tally *tall
 			tally->first_failed = seed;
 			memcpy(tally->checker, result.checker, sizeof tally->checker);
 		}
-		printf("FAILED %lu %s   replay: synod-sim --seed %lu --trace\n",
-		       (unsigned long)seed, result.checker, (unsigned long)seed);
+		if (!arguments->is_seeking)
+			printf("FAILED %lu %s   replay: synod-sim --seed %lu --trace\n",
+			       (unsigned long)seed, result.checker, (unsigned long)seed);
 		fflush(stdout);
 	}
 }
@@ -112,7 +114,7 @@ run_child(const struct arguments *arguments, uint64_t first, uint64_t count, str
 	child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
-		for (uint64_t i = 0; i < count; i++)
+		for (uint64_t i = 0; i < count && !(arguments->is_seeking && tally->failures); i++)
 			one_of_many(arguments, first + i, tally);
 		fflush(stdout);
 		_exit(0);
@@ -124,8 +126,10 @@ run_child(const struct arguments *arguments, uint64_t first, uint64_t count, str
 
 		printf("FAILED %lu the simulator itself died (status %x)\n", (unsigned long)seed,
 		       (unsigned)status);
-		if (tally->failures++ == 0)
+		if (tally->failures++ == 0) {
 			tally->first_failed = seed;
+			snprintf(tally->checker, sizeof tally->checker, "death");
+		}
 		tally->seeds++;
 	}
 	return tally->seeds - before;
@@ -150,8 +154,9 @@ print_statistics(const struct tally *tally, double seconds)
 	       (double)(tally->seeds + tally->twice) / seconds, (unsigned long)tally->failures);
 }
 
-static int
-run_many(const struct arguments *arguments)
+/* Run them; what came out is printed unless nobody wants to know. */
+static struct tally
+tally_of(const struct arguments *arguments)
 {
 	struct tally *tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -171,12 +176,23 @@ run_many(const struct arguments *arguments)
 			break;
 		next += run_child(arguments, next, count, tally);
 	}
-	print_statistics(tally, seconds_now() - began);
-	if (tally->failures > 0)
+	if (!arguments->is_seeking)
+		print_statistics(tally, seconds_now() - began);
+	struct tally result = *tally;
+	munmap(tally, sizeof *tally);
+	return result;
+}
+
+static int
+run_many(const struct arguments *arguments)
+{
+	struct tally tally = tally_of(arguments);
+
+	if (tally.failures > 0)
 		printf("first failure: seed %lu, checker %s, after %lu seeds\n",
-		       (unsigned long)tally->first_failed, tally->checker,
-		       (unsigned long)(tally->first_failed - arguments->first + 1));
-	return tally->failures > 0;
+		       (unsigned long)tally.first_failed, tally.checker,
+		       (unsigned long)(tally.first_failed - arguments->first + 1));
+	return tally.failures > 0;
 }
 
 /* ---- one seed ---- */
@@ -308,6 +324,115 @@ run_case(const char *path)
 	return result.has_failed;
 }
 
+/* ---- planted bugs ---- */
+
+#ifdef SYNOD_PLANTED
+
+#define REPEATS	      3
+#define SEEDS_BETWEEN 1000000 /* the beginnings of two repeats are so far apart */
+
+int planted_bug;
+
+static const struct {
+	const char *name;
+	const char *text;
+} planted_bugs[] = {
+	{"NOTHING", "nothing"},
+#define PLANTED_BUG(name, text) {#name, text},
+#include "shared/planted.def"
+#undef PLANTED_BUG
+};
+
+#define PLANTED_COUNT (sizeof planted_bugs / sizeof *planted_bugs)
+
+static bool
+plant(const char *name)
+{
+	for (unsigned i = 0; i < PLANTED_COUNT; i++) {
+		if (strcmp(planted_bugs[i].name, name) == 0) {
+			planted_bug = (int)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* How many seeds it takes, in the middle of REPEATS tries; 0: not found. */
+static uint64_t
+seek(const struct arguments *arguments, char *checkers, size_t size)
+{
+	uint64_t needed[REPEATS] = {0};
+	uint64_t least = UINT64_MAX, most = 0, sum = 0;
+	size_t used = 0;
+
+	checkers[0] = '\0';
+	for (unsigned i = 0; i < REPEATS; i++) {
+		struct arguments one = *arguments;
+		struct tally tally;
+
+		one.first = 1 + i * (uint64_t)SEEDS_BETWEEN;
+		one.is_quiet = true;
+		tally = tally_of(&one);
+		if (tally.failures == 0)
+			return 0;
+		needed[i] = tally.first_failed - one.first + 1;
+		least = needed[i] < least ? needed[i] : least;
+		most = needed[i] > most ? needed[i] : most;
+		sum += needed[i];
+		if (!strstr(checkers, tally.checker) && used < size)
+			used += (size_t)snprintf(checkers + used, size - used, "%s%s",
+						 used ? ", " : "", tally.checker);
+	}
+	return sum - least - most;
+}
+
+/* Switch on one after the other; each must be found. */
+static int
+seek_planted(const struct arguments *arguments)
+{
+	unsigned missed = 0;
+
+	printf("%-24s %6s  %-32s %s\n", "planted bug", "seeds", "caught by", "what it is");
+	for (unsigned i = 1; i < PLANTED_COUNT; i++) {
+		char checkers[128];
+		uint64_t needed;
+
+		planted_bug = (int)i;
+		needed = seek(arguments, checkers, sizeof checkers);
+		if (needed == 0) {
+			missed++;
+			printf("%-24s %6s  %-32s %s\n", planted_bugs[i].name, "-", "NOT FOUND",
+			       planted_bugs[i].text);
+		} else {
+			printf("%-24s %6lu  %-32s %s\n", planted_bugs[i].name,
+			       (unsigned long)needed, checkers, planted_bugs[i].text);
+		}
+		fflush(stdout);
+	}
+	printf("%u of %u planted bugs were found\n", (unsigned)PLANTED_COUNT - 1 - missed,
+	       (unsigned)PLANTED_COUNT - 1);
+	return missed > 0;
+}
+
+#else
+
+static bool
+plant(const char *name)
+{
+	(void)name;
+	fprintf(stderr, "synod-sim: no bugs are planted in this build: see make sim-planted\n");
+	return false;
+}
+
+static int
+seek_planted(const struct arguments *arguments)
+{
+	(void)arguments;
+	return !plant("");
+}
+
+#endif
+
 /* ---- the command line ---- */
 
 static void
@@ -318,6 +443,8 @@ usage(void)
 	     "       synod-sim --time SECONDS [--first S]  run as many as there is time for\n"
 	     "       synod-sim --shrink SEED [--out FILE]  make a failing seed small\n"
 	     "       synod-sim --case FILE                 replay a saved case\n"
+	     "       synod-sim --seek-planted [--seeds N]  find each planted bug within N seeds\n"
+	     "       --planted NAME                        switch one of them on\n"
 	     "       --set NAME=NUMBER                     override an option of the seed\n"
 	     "       --failures N                          stop after so many (default 1)\n"
 	     "       --quiet                               do not print the last lines of members\n"
@@ -360,6 +487,11 @@ take(struct arguments *to, int count, char **from, int *i)
 		to->failures_max = (unsigned)number_of(count, from, i);
 	} else if (strcmp(name, "--trace") == 0) {
 		to->is_tracing = true;
+	} else if (strcmp(name, "--planted") == 0) {
+		if (!plant(value_of(count, from, i)))
+			exit(2);
+	} else if (strcmp(name, "--seek-planted") == 0) {
+		to->is_seeking = true;
 	} else if (strcmp(name, "--quiet") == 0) {
 		to->is_quiet = true;
 	} else if (strcmp(name, "--shrink") == 0) {
@@ -390,6 +522,8 @@ main(int count, char **from)
 	}
 	if (arguments.case_file)
 		return run_case(arguments.case_file);
+	if (arguments.is_seeking)
+		return seek_planted(&arguments);
 	if (arguments.is_shrinking)
 		return shrink(&arguments);
 	if (arguments.has_seed)
