@@ -63,7 +63,7 @@ struct host {
 	bool is_rotten;	     /* something on its disk has changed: it may refuse to start */
 	bool is_quarantined; /* it did */
 	bool has_disk_fault; /* an error was injected: it may stop */
-	char why[512];	     /* why it stopped last */
+	char why[1200];	     /* why it stopped last */
 
 	struct synod *handle;
 	struct client *client;

@@ -50,6 +50,7 @@ struct sim_stream {
 	bool is_open;
 	bool is_armed;
 	bool has_ended; /* on_close is scheduled, or will never come */
+	bool is_told;	/* it was called */
 	int error;
 	uint64_t deadline_us; /* of the dial */
 	uint64_t last_arrival_us;
@@ -210,7 +211,8 @@ tell_closed(struct world *world, void *argument, uint64_t number)
 
 	if (is_deferred(world, stream->host, tell_closed, stream, number))
 		return;
-	if (!is_of_the_dead(stream) && stream->handler) {
+	if (!is_of_the_dead(stream) && stream->handler && !stream->is_told) {
+		stream->is_told = true;
 		stream->handler->on_close(stream->context, stream->error);
 		host_wake(stream->host);
 	}
