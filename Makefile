@@ -392,4 +392,5 @@ help: ## print this
 		printf '  %-13s %s\n' "$$name" "$$text"; done
 
 -include tests/sim/rules.mk
+-include tests/sim/exhaustive.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
