@@ -203,14 +203,14 @@ examples: $(EXAMPLES) ## build the example programs
 # ---- tests ----
 #
 # tests/unit/LAYER/NAME.c is one program, linked with LAYER and what LAYER may include, and with
-# tests/support; its fake_*.c are a world of their own, for the client only.
+# tests/support; its fake_*.c are a world of their own, for the client and for whole members.
 
 ARCHIVES_FOR_shared    := shared
 ARCHIVES_FOR_paxos     := paxos shared
 ARCHIVES_FOR_namespace := namespace storage paxos shared
 ARCHIVES_FOR_storage   := storage paxos shared
 ARCHIVES_FOR_network   := network storage paxos shared
-ARCHIVES_FOR_server    := $(SERVER_LAYERS)
+ARCHIVES_FOR_server    := $(SERVER_LAYERS) fakes
 ARCHIVES_FOR_client    := client shared fakes
 ARCHIVES_FOR_cli       := cli client shared
 

@@ -196,6 +196,29 @@ formatting_that_was_broken_off_anywhere_is_done_again(void **state)
 	}
 }
 
+/* Each directory above counts only once the one that holds it is synced. */
+static void
+directories_that_were_missing_above_survive_too(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	uint8_t disk_id[DISK_ID_SIZE];
+
+	(void)state;
+	assert_int_equal(mkdir(DATA "/deep", 0700), 0);
+	fixture->member.options.data = DATA "/deep";
+	assert_int_equal(open_data(fixture), SYNOD_OK);
+	memcpy(disk_id, fixture->member.identity.disk_id, sizeof disk_id);
+	close_data(fixture);
+	memory_disk_crash(fixture->disk, CRASH_LOSE);
+	assert_int_equal(open_data(fixture), SYNOD_OK);
+	assert_memory_equal(fixture->member.identity.disk_id, disk_id, sizeof disk_id);
+	close_data(fixture);
+	unlink(DATA "/deep/namespace.db");
+	unlink(DATA "/deep/namespace.db-wal");
+	rmdir(DATA "/deep");
+	fixture_free(fixture);
+}
+
 static void
 a_first_start_needs_the_members_and_itself_among_them(void **state)
 {
@@ -349,6 +372,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_directory_is_formatted_with_ids_in_the_order_of_names),
 		cmocka_unit_test(formatting_that_was_broken_off_anywhere_is_done_again),
+		cmocka_unit_test(directories_that_were_missing_above_survive_too),
 		cmocka_unit_test(a_first_start_needs_the_members_and_itself_among_them),
 		cmocka_unit_test(a_later_start_does_without_the_list_of_members),
 		cmocka_unit_test(another_members_directory_is_refused),
