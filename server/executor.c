@@ -87,28 +87,6 @@ break_off(struct executor *executor, int error, const char *what)
 
 /* ---- answers ---- */
 
-void
-pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
-               struct slice result, struct buffer *scratch)
-{
-	size_t begin;
-
-	buffer_clear(scratch);
-	begin = frame_begin(scratch, pending->origin ? FRAME_FORWARDED : FRAME_RESPONSE);
-	if (pending->origin) {
-		pack_array(scratch, 2);
-		pack_u64(scratch, pending->origin_tag);
-	}
-	response_encode_head(scratch, pending->xid, error, revision, stale_ms);
-	if (result.size > 0)
-		pack_raw(scratch, result);
-	else
-		pack_nil(scratch);
-	frame_end(scratch, begin);
-	CHECK(!scratch->failed);
-	connection_write(pending->connection, buffer_slice(scratch));
-}
-
 static bool
 is_answered_by_member(const struct pending *pending)
 {

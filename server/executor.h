@@ -125,9 +125,4 @@ void executor_free(struct executor *executor);
 void progress_free(struct progress_item *item);
 void survey_free(struct survey_item *item);
 
-/* Write the answer of PENDING with RESULT (one packed element; empty: nil) to its connection, as a
- * RESPONSE or FORWARDED frame.  SCRATCH is reused memory. */
-void pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
-                    struct slice result, struct buffer *scratch);
-
 #endif

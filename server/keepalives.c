@@ -285,7 +285,7 @@ propose_expiry(void *context, uint64_t session, uint64_t generation)
 	               member->view.ballot.member},
 	};
 
-	requests_propose_command(member, &command);
+	proposals_add_command(member, &command);
 	return true;
 }
 

@@ -122,7 +122,7 @@ member_step(struct member *member, struct paxos_event *event)
 	peers_send_messages(member);
 	for (uint32_t i = 0; i < member->update.load_count; i++)
 		recorder_load(member->recorder, &member->update.loads[i], false);
-	requests_on_reads(member);
+	reads_on_answer(member);
 	note_role(member);
 }
 
@@ -203,7 +203,7 @@ on_progress(struct member *member, struct progress_item *item)
 {
 	struct paxos_event event = {.type = EVENT_APPLIED, .applied = item->applied};
 
-	requests_on_progress(member, item);
+	feed_on_progress(member, item);
 	if (item->applied > member->applied) {
 		member->applied = item->applied;
 		member->feed_progress_ms = member->now_ms;
@@ -277,7 +277,7 @@ housekeep(struct member *member)
 	member->housekept_ms = member->now_ms;
 	links_tick(member->links, member->now_ms);
 	clients_tick(member->clients, member->now_ms);
-	requests_tick(member);
+	forward_tick(member);
 	keepalives_tick(member);
 	peers_tick(member);
 	tell_stalls(member);
@@ -440,10 +440,10 @@ on_idle(void *owner)
 		return;
 	}
 	member->now_ms = clock_now_ms(member->options.clock);
-	requests_propose(member);
-	requests_ask_index(member);
+	proposals_send(member);
+	reads_ask_index(member);
 	keepalives_send(member);
-	requests_feed(member);
+	feed_executor(member);
 	links_flush(member->links);
 	flusher_flush(&member->flusher);
 	close_if_stopping(member);

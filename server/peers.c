@@ -147,7 +147,7 @@ peers_propose_facts(struct member *member)
 		if (!known->has_disk_id || !address[0] ||
 		    (row && strcmp(row->client_address, address) == 0))
 			continue;
-		requests_propose_command(member, &command);
+		proposals_add_command(member, &command);
 		if (!row && member->survey->member_count < MEMBERS_MAX)
 			row = &member->survey->members[member->survey->member_count++];
 		if (row) {
@@ -187,7 +187,7 @@ on_down(void *owner, uint64_t peer, int error)
 
 	log_info("link with member %s is down: %s", member_find(member, peer)->name,
 	         error_text(error));
-	requests_on_link_down(member, peer);
+	forward_on_link_down(member, peer);
 	if (peer == member->view.leader)
 		keepalives_on_leader_change(member);
 }
@@ -299,8 +299,8 @@ on_frame(void *owner, uint64_t from, const struct frame *frame)
 {
 	static int (*const handlers[])(struct member *, uint64_t, struct slice) = {
 	    [FRAME_PAXOS] = on_paxos,
-	    [FRAME_FORWARD] = requests_on_forward,
-	    [FRAME_FORWARDED] = requests_on_forwarded,
+	    [FRAME_FORWARD] = forward_on_request,
+	    [FRAME_FORWARDED] = forward_on_response,
 	    [FRAME_SESSIONS] = keepalives_on_sessions,
 	    [FRAME_SESSIONS_ALIVE] = keepalives_on_alive,
 	    [FRAME_FACTS] = on_facts,

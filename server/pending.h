@@ -40,4 +40,9 @@ struct pending {
 	uint64_t bound_session;
 };
 
+/* Write the answer of PENDING with RESULT (one packed element; empty: nil) to its connection, as a
+ * RESPONSE or FORWARDED frame.  SCRATCH is reused memory. */
+void pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
+                    struct slice result, struct buffer *scratch);
+
 #endif

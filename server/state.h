@@ -177,21 +177,51 @@ int startup_open(struct member *member, struct opened *opened, char *why);
 int startup_reopen(void *context, struct namespace **namespace, struct database **database);
 void startup_undo(struct member *member, struct opened *opened);
 
-/* requests.c: clients' requests, forwarding, proposing, feeding. */
+/* requests.c: what clients ask. */
 extern const struct clients_handler requests_handler;
-void requests_propose(struct member *member);
-void requests_ask_index(struct member *member);
-void requests_on_reads(struct member *member);
-void requests_feed(struct member *member);
-void requests_on_progress(struct member *member, struct progress_item *item);
-int requests_on_forward(struct member *member, uint64_t from, struct slice body);
-int requests_on_forwarded(struct member *member, uint64_t from, struct slice body);
+/* What is wrong with a write, found before it is proposed. */
+int requests_check_write(const struct request *request, const char **why);
 void requests_on_leadership_lost(struct member *member);
-void requests_on_link_down(struct member *member, uint64_t peer);
-void requests_tick(struct member *member);
 void requests_fini(struct member *member);
-/* Propose a command of the member's own (expiry, a member's facts). */
-void requests_propose_command(struct member *member, const struct command *command);
+/* This member leads, and knows every session. */
+bool member_leads(const struct member *member);
+
+/* pending.c: a request's life. */
+struct pending *pending_new(struct member *member, uint64_t xid, uint8_t op);
+void pending_free(struct member *member, struct pending *pending);
+void pendings_drop(struct member *member, struct pending *list);
+/* Answer with an error at once, and free.  TEXT may be NULL. */
+void pending_fail(struct member *member, struct pending *pending, int error, const char *text);
+void pending_set_body(struct member *member, struct pending *pending, const void *bytes,
+                      size_t size);
+/* Write a response that is already packed, binding or unbinding the session first; and free. */
+void pending_answer_packed(struct member *member, struct pending *pending, struct slice packed);
+
+/* proposals.c: commands gathered in one run. */
+void proposals_add_write(struct member *member, struct pending *pending,
+                         const struct request *request, int refusal);
+/* A command of the member's own (expiry, a member's facts). */
+void proposals_add_command(struct member *member, const struct command *command);
+void proposals_send(struct member *member);
+
+/* forward.c: writes on their way to the leader. */
+void forward_request(struct member *member, struct pending *pending, struct slice request);
+int forward_on_request(struct member *member, uint64_t from, struct slice body);
+int forward_on_response(struct member *member, uint64_t from, struct slice body);
+void forward_on_link_down(struct member *member, uint64_t peer);
+void forward_tick(struct member *member);
+
+/* reads.c: reads on their way to a confirmed index. */
+void reads_add(struct member *member, struct pending *pending);
+void reads_ask_index(struct member *member);
+void reads_on_answer(struct member *member);
+
+/* about.c: STATUS, MEMBERS, TRANSFER. */
+void about_take(struct member *member, struct pending *pending, const struct request *request);
+
+/* feed.c: the executor's work, and what it has done. */
+void feed_executor(struct member *member);
+void feed_on_progress(struct member *member, struct progress_item *item);
 
 /* keepalives.c: sessions that are alive, and those that are not. */
 void keepalives_on_client(void *owner, struct client *client, uint64_t number);
