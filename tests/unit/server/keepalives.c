@@ -34,18 +34,22 @@ a_keepalive_is_answered_with_the_sessions_timeout(void **state)
 }
 
 static void
-a_connection_without_a_session_is_told_so(void **state)
+a_connection_without_a_session_is_told_so_with_or_without_a_leader(void **state)
 {
-	struct stage *stage = stage_new(1);
+	struct stage *stage = stage_new(3);
 	const struct told *told;
 	struct caller caller;
 
 	(void)state;
 	caller_open(&caller, stage, 0);
-	caller_keepalive(&caller, 11);
-	told = caller_alive(&caller, 11, 100);
-	assert_non_null(told);
-	assert_int_equal(told->error, SYNOD_SESSION_ENDED);
+	for (uint64_t number = 1; number <= 2; number++) {
+		caller_keepalive(&caller, number);
+		told = caller_alive(&caller, number, 100);
+		assert_non_null(told);
+		assert_int_equal(told->error, SYNOD_SESSION_ENDED);
+		stage_part_first(stage, true);
+		stage_run(stage, 2000);
+	}
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -247,7 +251,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_keepalive_is_answered_with_the_sessions_timeout),
-		cmocka_unit_test(a_connection_without_a_session_is_told_so),
+		cmocka_unit_test(
+			a_connection_without_a_session_is_told_so_with_or_without_a_leader),
 		cmocka_unit_test(a_silent_session_ends_after_its_timeout_and_not_before),
 		cmocka_unit_test(keepalives_at_a_follower_reach_the_leader_and_keep_the_session),
 		cmocka_unit_test(a_leader_alone_answers_no_keepalive_until_somebody_leads_it),

@@ -6,23 +6,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
-#include "tests/support/disk_memory.h"
 #include "tests/support/stage.h"
 
 #define PATIENCE_MS 10000
 #define TIMEOUT_MS  30000 /* of sessions that are to last */
 
 static uint8_t nil = 0xc0;
-
-/* ---- one voter ---- */
 
 static void
 a_write_needs_a_session(void **state)
@@ -45,36 +38,6 @@ a_write_needs_a_session(void **state)
 		SYNOD_OK);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
 			 SYNOD_SESSION_ENDED);
-	caller_close(&caller);
-	stage_free(stage);
-}
-
-static void
-a_read_sees_the_write_that_was_answered_before(void **state)
-{
-	struct stage *stage = stage_new(1);
-	const struct told *told;
-	struct caller caller;
-	char data[16];
-
-	(void)state;
-	caller_open(&caller, stage, 0);
-	caller_open_session(&caller, TIMEOUT_MS);
-	for (int i = 0; i < 20; i++) {
-		uint64_t revision;
-
-		snprintf(data, sizeof data, "%d", i);
-		told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", data),
-				    PATIENCE_MS);
-		assert_non_null(told);
-		assert_int_equal(told->error, SYNOD_OK);
-		revision = told->revision;
-		told = caller_await(&caller,
-				    caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0),
-				    PATIENCE_MS);
-		assert_true(told_is(told, data));
-		assert_true(told->revision >= revision);
-	}
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -137,47 +100,6 @@ a_repeated_number_gets_the_answer_that_was_kept(void **state)
 	told = caller_await(&caller, caller_write(&caller, OP_CREATE, "/b", "x"), PATIENCE_MS);
 	assert_int_equal(told->error, SYNOD_OK);
 	assert_int_equal(told->revision, revision);
-	caller_close(&caller);
-	stage_free(stage);
-}
-
-static uint64_t
-used_bytes(struct disk *disk)
-{
-	uint64_t left = 0;
-
-	disk->ops->free_bytes(disk, "a", &left);
-	return STAGE_ROOM - left;
-}
-
-static void
-a_nearly_full_disk_refuses_growth_and_takes_deletes(void **state)
-{
-	struct stage *stage = stage_new(1);
-	struct caller caller;
-	uint64_t refused, deleted;
-
-	(void)state;
-	caller_open(&caller, stage, 0);
-	caller_open_session(&caller, TIMEOUT_MS);
-	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_OK);
-	memory_disk_set_capacity(stage->members[0].disk, used_bytes(stage->members[0].disk) +
-								 STAGE_RESERVE + STAGE_RESERVE / 2);
-	stage_run(stage, 1000);
-	assert_true(stage->members[0].member->is_low);
-	assert_false(stage->members[0].member->is_full);
-	refused = caller_write(&caller, OP_PUT, "/b", "x");
-	deleted = caller_write(&caller, OP_DELETE, "/a", NULL);
-	assert_int_equal(caller_result(&caller, refused), SYNOD_NO_SPACE);
-	assert_int_equal(caller_result(&caller, deleted), SYNOD_OK);
-	assert_int_equal(
-		caller_result(&caller, caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0)),
-		SYNOD_NOT_FOUND);
-	memory_disk_set_capacity(stage->members[0].disk, STAGE_ROOM);
-	stage_run(stage, 1000);
-	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/b", "x")),
-			 SYNOD_OK);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -265,99 +187,6 @@ a_member_that_holds_too_much_is_busy(void **state)
 	stage_free(stage);
 }
 
-/* ---- three voters ---- */
-
-static void
-a_follower_forwards_writes_and_relays_their_answers(void **state)
-{
-	struct stage *stage = stage_new(3);
-	const struct told *told;
-	struct caller caller;
-	uint64_t revision, bad, good;
-
-	(void)state;
-	caller_open(&caller, stage, 2);
-	caller_open_session(&caller, TIMEOUT_MS);
-	told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", "x"), PATIENCE_MS);
-	assert_int_equal(told->error, SYNOD_OK);
-	revision = told->revision;
-	told = caller_await(&caller, caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0),
-			    PATIENCE_MS);
-	assert_true(told_is(told, "x"));
-	assert_true(told->revision >= revision);
-	bad = caller_write(&caller, OP_PUT, "bad", "x");
-	good = caller_write(&caller, OP_PUT, "/a", "y");
-	assert_int_equal(caller_result(&caller, bad), SYNOD_BAD_PATH);
-	assert_int_equal(caller_result(&caller, good), SYNOD_OK);
-	assert_int_equal(stage->members[2].member->pending_count, 0);
-	assert_int_equal(stage->members[0].member->pending_count, 0);
-	caller_close(&caller);
-	stage_free(stage);
-}
-
-static void
-a_read_at_a_follower_sees_what_was_written_at_another(void **state)
-{
-	struct stage *stage = stage_new(3);
-	struct caller writer, reader;
-	const struct told *told;
-	char data[16];
-
-	(void)state;
-	caller_open(&writer, stage, 1);
-	caller_open(&reader, stage, 2);
-	caller_open_session(&writer, TIMEOUT_MS);
-	for (int i = 0; i < 20; i++) {
-		snprintf(data, sizeof data, "%d", i);
-		assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", data)),
-				 SYNOD_OK);
-		told = caller_await(&reader,
-				    caller_read(&reader, "/a", CONSISTENCY_LINEARIZABLE, 0),
-				    PATIENCE_MS);
-		assert_true(told_is(told, data));
-	}
-	caller_close(&writer);
-	caller_close(&reader);
-	stage_free(stage);
-}
-
-static void
-a_read_at_least_waits_and_a_local_one_says_how_stale_it_is(void **state)
-{
-	struct stage *stage = stage_new(3);
-	struct caller caller, away;
-	const struct told *told;
-	uint64_t revision, xid;
-
-	(void)state;
-	caller_open(&caller, stage, 1);
-	caller_open(&away, stage, 0);
-	caller_open_session(&caller, TIMEOUT_MS);
-	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "old")),
-			 SYNOD_OK);
-	stage_run(stage, 200);
-	stage_part_first(stage, true);
-	assert_true(stage_await_other_leader(stage, 0) > 0);
-	do {
-		told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", "new"),
-				    PATIENCE_MS);
-		assert_non_null(told);
-		caller.seq -= told->error == SYNOD_RETRY;
-	} while (told->error == SYNOD_RETRY);
-	assert_int_equal(told->error, SYNOD_OK);
-	revision = told->revision;
-	told = caller_await(&away, caller_read(&away, "/a", CONSISTENCY_LOCAL, 0), PATIENCE_MS);
-	assert_true(told_is(told, "old"));
-	assert_true(told->stale_ms > 100);
-	xid = caller_read(&away, "/a", CONSISTENCY_AT_LEAST, revision);
-	assert_null(caller_await(&away, xid, 1000));
-	stage_part_first(stage, false);
-	assert_true(told_is(caller_await(&away, xid, PATIENCE_MS), "new"));
-	caller_close(&caller);
-	caller_close(&away);
-	stage_free(stage);
-}
-
 /* The leader, parted from the others, takes a write that it cannot have chosen. */
 static void
 a_leader_that_is_deposed_gives_its_writes_back(void **state)
@@ -394,119 +223,17 @@ a_leader_that_is_deposed_gives_its_writes_back(void **state)
 	stage_free(stage);
 }
 
-static void
-a_member_without_a_leader_says_retry(void **state)
-{
-	struct stage *stage = stage_new(3);
-	struct caller caller;
-
-	(void)state;
-	caller_open(&caller, stage, 0);
-	stage_stop(stage, 2);
-	stage_stop(stage, 1);
-	stage_run(stage, 2000);
-	assert_int_equal(caller_result(&caller, caller_ask_session(&caller, TIMEOUT_MS)),
-			 SYNOD_RETRY);
-	assert_int_equal(
-		caller_result(&caller, caller_read(&caller, "/", CONSISTENCY_LINEARIZABLE, 0)),
-		SYNOD_RETRY);
-	assert_int_equal(caller_result(&caller, caller_read(&caller, "/", CONSISTENCY_LOCAL, 0)),
-			 SYNOD_OK);
-	caller_close(&caller);
-	stage_free(stage);
-}
-
-/* Writes that cannot be chosen pile up at the leader, up to its window. */
-static void
-more_writes_than_may_be_in_flight_are_busy(void **state)
-{
-	enum {
-		CALLERS = 9,
-		WRITES = 1000,
-		KEPT = 17
-	};
-	struct stage *stage = stage_new(3);
-	struct member *leader = stage->members[0].member;
-	struct caller callers[CALLERS];
-	unsigned busy = 0, retry = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < CALLERS; i++) {
-		caller_open(&callers[i], stage, 0);
-		caller_open_session(&callers[i], TIMEOUT_MS);
-	}
-	stage_part_first(stage, true);
-	stage_run(stage, 10);
-	/* As if all but a few of the window were taken already. */
-	leader->applied -= IN_FLIGHT_MAX - CALLERS * WRITES + KEPT;
-	for (unsigned i = 0; i < CALLERS; i++) {
-		for (unsigned k = 0; k < WRITES; k++)
-			caller_write(&callers[i], OP_PUT, "/a", "x");
-	}
-	stage_run(stage, 1);
-	leader->applied += IN_FLIGHT_MAX - CALLERS * WRITES + KEPT;
-	stage_run(stage, 2000);
-	for (unsigned i = 0; i < CALLERS; i++) {
-		for (unsigned k = 0; k < callers[i].told_count; k++) {
-			busy += callers[i].told[k].error == SYNOD_BUSY;
-			retry += callers[i].told[k].error == SYNOD_RETRY;
-		}
-	}
-	assert_int_equal(busy + retry, CALLERS * WRITES);
-	assert_true(busy >= KEPT);
-	assert_true(busy < 100);
-	for (unsigned i = 0; i < CALLERS; i++)
-		caller_close(&callers[i]);
-	stage_free(stage);
-}
-
-static void
-transfer_hands_leadership_to_the_member_that_is_named(void **state)
-{
-	struct stage *stage = stage_new(3);
-	struct buffer body = BUFFER_EMPTY;
-	struct caller leader, follower;
-	struct request request = {.op = OP_TRANSFER};
-
-	(void)state;
-	caller_open(&leader, stage, 0);
-	caller_open(&follower, stage, 1);
-	pack_array(&body, 1);
-	pack_string(&body, slice_of("c"));
-	request.body = buffer_slice(&body);
-	assert_int_equal(caller_result(&follower, caller_ask(&follower, request)), SYNOD_RETRY);
-	assert_int_equal(caller_result(&leader, caller_ask(&leader, request)), SYNOD_OK);
-	assert_int_equal(stage_await_other_leader(stage, 0), 2);
-	buffer_clear(&body);
-	pack_array(&body, 1);
-	pack_string(&body, slice_of("nobody"));
-	request.body = buffer_slice(&body);
-	assert_int_equal(caller_result(&leader, caller_ask(&leader, request)), SYNOD_BAD_ARGUMENT);
-	buffer_fini(&body);
-	caller_close(&leader);
-	caller_close(&follower);
-	stage_free(stage);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_write_needs_a_session),
-		cmocka_unit_test(a_read_sees_the_write_that_was_answered_before),
 		cmocka_unit_test(a_bad_write_uses_up_its_number),
 		cmocka_unit_test(a_repeated_number_gets_the_answer_that_was_kept),
-		cmocka_unit_test(a_nearly_full_disk_refuses_growth_and_takes_deletes),
 		cmocka_unit_test(an_unknown_operation_is_unsupported_and_a_bad_one_refused),
 		cmocka_unit_test(a_session_is_attached_to_with_its_secret_only),
 		cmocka_unit_test(a_member_that_holds_too_much_is_busy),
-		cmocka_unit_test(a_follower_forwards_writes_and_relays_their_answers),
-		cmocka_unit_test(a_read_at_a_follower_sees_what_was_written_at_another),
-		cmocka_unit_test(a_read_at_least_waits_and_a_local_one_says_how_stale_it_is),
 		cmocka_unit_test(a_leader_that_is_deposed_gives_its_writes_back),
-		cmocka_unit_test(a_member_without_a_leader_says_retry),
-		cmocka_unit_test(more_writes_than_may_be_in_flight_are_busy),
-		cmocka_unit_test(transfer_hands_leadership_to_the_member_that_is_named),
 	};
 
 	alarm(120);
