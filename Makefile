@@ -298,7 +298,7 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS))
 			-artifact_prefix=$(B)/log/$$target- $(B)/corpus/$$target \
 			$$([ -d tests/fuzz/corpus/$$target ] && echo tests/fuzz/corpus/$$target) \
 			>$(B)/log/$$target.log 2>&1 || { tail -n 60 $(B)/log/$$target.log; exit 1; }; \
-		tail -n 1 $(B)/log/$$target.log; \
+		grep -ao 'Done [0-9]* runs.*' $(B)/log/$$target.log; \
 	done
 
 .PHONY: demo

@@ -83,10 +83,14 @@ load() {
 	fi
 }
 
+count_nodes() {
+	find "${trees[@]}" -type f -o -type d 2>/dev/null | wc -l
+}
+
 load_files() {
 	trees=(/etc)
-	[ "$(find /etc -xdev 2>/dev/null | wc -l)" -ge 2000 ] || trees+=(/usr/share/doc)
-	[ "$(find "${trees[@]}" -xdev 2>/dev/null | wc -l)" -ge 2000 ] || trees+=(/usr/include)
+	[ "$(count_nodes)" -ge 3000 ] || trees+=(/usr/share/doc)
+	[ "$(count_nodes)" -ge 3000 ] || trees+=(/usr/include)
 	say "Load this machine's own files (${trees[*]}) into the namespace." \
 		"A directory becomes a node, a file a node with the file's bytes." \
 		"Each write is answered when a majority has it on disk." \
