@@ -133,10 +133,26 @@ note_proposal(struct check_chosen *check, struct host *host, struct ballot ballo
 			(unsigned long)chosen->ballot.member);
 }
 
+/* HOST says, or acts as if, everything up to SLOT were chosen. */
+static void
+check_quorum(struct check_chosen *check, struct host *host, uint64_t slot)
+{
+	if (slot <= check->highest)
+		return;
+	check->highest = slot;
+	if (!check_durable_has_quorum(check->durable, slot))
+		world_fail(check->world, "quorum",
+			   "%s says that slot %lu is chosen, but no quorum has it durably",
+			   host->name, (unsigned long)slot);
+}
+
 void
 check_chosen_on_message(struct check_chosen *check, struct host *host,
 			const struct paxos_message *message)
 {
+	if (message->type == MESSAGE_ACCEPT || message->type == MESSAGE_ACCEPT_SYNC ||
+	    message->type == MESSAGE_HEARTBEAT)
+		check_quorum(check, host, message->chosen);
 	if (message->type != MESSAGE_ACCEPT && message->type != MESSAGE_ACCEPT_SYNC)
 		return;
 	for (uint32_t i = 0; i < message->entry_count; i++)
@@ -145,21 +161,6 @@ check_chosen_on_message(struct check_chosen *check, struct host *host,
 }
 
 /* ---- chosen ---- */
-
-static void
-check_quorum(struct check_chosen *check, struct host *host, uint64_t slot)
-{
-	const struct paxos_view *view = &host->member->view;
-	unsigned quorum = (unsigned)check->world->options.members / 2 + 1;
-	unsigned holders = check_durable_holders(check->durable, view->ballot, slot);
-
-	if (holders < quorum)
-		world_fail(check->world, "quorum",
-			   "%s says that slot %lu is chosen at %lu.%lu, but only %u of %u hold it",
-			   host->name, (unsigned long)slot, (unsigned long)view->ballot.round,
-			   (unsigned long)view->ballot.member, holders,
-			   (unsigned)check->world->options.members);
-}
 
 static void
 look_at(struct check_chosen *check, struct host *host, uint64_t number)
@@ -200,11 +201,7 @@ check_chosen_on_run(struct check_chosen *check, struct host *host)
 			   host->name, (unsigned long)*looked, (unsigned long)view->chosen);
 		return;
 	}
-	if (view->chosen > check->highest) {
-		if (view->role == ROLE_LEADER)
-			check_quorum(check, host, view->chosen);
-		check->highest = view->chosen;
-	}
+	check_quorum(check, host, view->chosen);
 	while (*looked < view->chosen)
 		look_at(check, host, ++*looked);
 }

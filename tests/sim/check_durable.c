@@ -52,17 +52,10 @@ note_promise(struct told *told, struct ballot ballot)
 		told->promised = ballot;
 }
 
+/* In the table of what is known to be durable at each ballot. */
 static void
-note_length(struct told *told, struct ballot ballot, uint64_t length)
+note_report(struct told *told, struct ballot ballot, uint64_t length)
 {
-	int order = ballot_compare(ballot, told->accepted);
-
-	if (order > 0) {
-		told->accepted = ballot;
-		told->length = length;
-	} else if (order == 0 && length > told->length) {
-		told->length = length;
-	}
 	for (unsigned i = 0; i < BALLOTS_KEPT; i++) {
 		if (ballot_compare(told->reports[i].ballot, ballot) != 0)
 			continue;
@@ -74,17 +67,55 @@ note_length(struct told *told, struct ballot ballot, uint64_t length)
 	told->reports[told->next++ % BALLOTS_KEPT].length = length;
 }
 
+static void
+note_length(struct told *told, struct ballot ballot, uint64_t length)
+{
+	int order = ballot_compare(ballot, told->accepted);
+
+	if (order > 0) {
+		told->accepted = ballot;
+		told->length = length;
+	} else if (order == 0 && length > told->length) {
+		told->length = length;
+	}
+	note_report(told, ballot, length);
+}
+
+/* A leader tells nobody what it holds itself. */
+static void
+note_own(struct told *told, const struct host *host)
+{
+	const struct paxos_view *view = &host->member->view;
+
+	if (view->accepted.member == host->index + 1)
+		note_report(told, view->accepted, view->durable_length);
+}
+
+/* What a member says it holds durably, against what it knows to be. */
+static void
+check_report(struct check_durable *check, const struct host *host, struct ballot ballot,
+	     uint64_t length)
+{
+	const struct paxos_view *view = &host->member->view;
+
+	if (ballot_compare(view->accepted, ballot) == 0 && length > view->durable_length)
+		world_fail(check->world, "durable", "%s tells of slot %lu, durable only to %lu",
+			   host->name, (unsigned long)length, (unsigned long)view->durable_length);
+}
+
 void
 check_durable_on_message(struct check_durable *check, struct host *host,
 			 const struct paxos_message *message)
 {
 	struct told *told = &check->told[host->index];
 
+	note_own(told, host);
 	switch (message->type) {
 	case MESSAGE_PREPARE:
 	case MESSAGE_PROMISE: note_promise(told, message->ballot); break;
 	case MESSAGE_ACCEPTED:
 		note_promise(told, message->ballot);
+		check_report(check, host, message->ballot, message->length);
 		note_length(told, message->ballot, message->length);
 		break;
 	case MESSAGE_HEARTBEAT_ANSWER:
@@ -139,6 +170,7 @@ check_durable_on_run(struct check_durable *check, struct host *host)
 			   (unsigned long)view->applied, (unsigned long)view->chosen,
 			   (unsigned long)view->length);
 	told->seen = view->ballot;
+	note_own(told, host);
 }
 
 static bool
@@ -151,19 +183,25 @@ holds(const struct told *told, struct ballot ballot, uint64_t slot)
 	return false;
 }
 
-unsigned
-check_durable_holders(struct check_durable *check, struct ballot ballot, uint64_t slot)
+static unsigned
+count_holders(const struct check_durable *check, struct ballot ballot, uint64_t slot)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < check->world->options.members; i++) {
-		const struct host *host = check->world->hosts[i];
-		bool is_own = host->member && host->index + 1 == ballot.member &&
-			      ballot_compare(host->member->view.accepted, ballot) == 0 &&
-			      host->member->view.durable_length >= slot;
-
-		if (is_own || holds(&check->told[i], ballot, slot))
-			count++;
-	}
+	for (unsigned i = 0; i < check->world->options.members; i++)
+		count += holds(&check->told[i], ballot, slot);
 	return count;
+}
+
+bool
+check_durable_has_quorum(const struct check_durable *check, uint64_t slot)
+{
+	const unsigned members = (unsigned)check->world->options.members;
+
+	for (unsigned i = 0; i < members; i++)
+		for (unsigned k = 0; k < BALLOTS_KEPT; k++)
+			if (count_holders(check, check->told[i].reports[k].ballot, slot) >=
+			    members / 2 + 1)
+				return true;
+	return false;
 }

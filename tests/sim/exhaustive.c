@@ -24,6 +24,11 @@
 
 #include "tests/sim/exhaustive_search.h"
 
+#define ONE    1
+#define TWO    3
+#define SECOND 2
+#define ALL    7
+
 static const struct scope scopes[] = {
 #define SCOPE(name_, level_, settled_, candidates_, elections_, crashes_, values_, heartbeats_,    \
 	      reads_, duplicates_, has_heartbeats_, is_disk_slow_, page_, tail_, purpose_)         \

@@ -2,7 +2,7 @@
 
 SRC_exhaustive := $(wildcard tests/sim/exhaustive*.c)
 
-$(B)/synod-exhaustive: $(call objects,$(SRC_exhaustive)) $(call archives,paxos shared)
+$(B)/synod-exhaustive: $(call objects,$(SRC_exhaustive) tests/support/planted.c) $(call archives,paxos shared)
 	$(call say,LD   $@)
 	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_shared)
 

@@ -268,8 +268,6 @@ code_voter(struct coder *coder, struct voter *voter)
 	code_u64(coder, &voter->probe_sequence);
 	code_u64(coder, &voter->probe_next);
 	code_u64(coder, &voter->answered);
-	if (!coder->is_packing)
-		voter->heard_ms = CORE_NOW_MS;
 }
 
 static void
@@ -422,6 +420,14 @@ core_step(struct paxos *paxos, const struct paxos_event *event, struct paxos_upd
 
 /* ---- deadlines ---- */
 
+/* A tick of a leader that shall not step down. */
+static void
+hear_everybody(struct paxos *paxos)
+{
+	for (unsigned i = 0; i < EXHAUSTIVE_MEMBERS; i++)
+		paxos->proposer.voters[i].heard_ms = CORE_NOW_MS;
+}
+
 void
 core_lose_quorum(struct paxos *paxos)
 {
@@ -438,12 +444,14 @@ core_lose_patience(struct paxos *paxos)
 void
 core_make_heartbeat_due(struct paxos *paxos)
 {
+	hear_everybody(paxos);
 	paxos->election.heartbeat_ms = CORE_NOW_MS;
 }
 
 void
 core_make_telling_due(struct paxos *paxos)
 {
+	hear_everybody(paxos);
 	paxos->election.chosen_due_ms = CORE_NOW_MS;
 }
 

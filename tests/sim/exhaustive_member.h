@@ -26,7 +26,7 @@ struct scope {
 	const char *purpose;
 	const char *level;   /* quick, default or night */
 	bool is_settled;     /* begin with member 1 leading and serving */
-	unsigned candidates; /* how many of the members may stand for election: the first ones */
+	unsigned candidates; /* who may stand for election: a bit for each member */
 	unsigned elections, crashes, values, heartbeats, reads, duplicates;
 	bool has_heartbeats; /* those that are part of leading and reading */
 	bool is_disk_slow;   /* else all that is written is durable at once */

@@ -248,7 +248,7 @@ try_member(const struct state *state, uint8_t member)
 		try(state, (struct action){ACTION_TELL, member, 0}, -1, false);
 	if (brief.is_serving)
 		try(state, (struct action){ACTION_PROPOSE, member, value}, VALUES, false);
-	if (member < scope->candidates)
+	if (scope->candidates & 1u << member)
 		try(state, (struct action){ACTION_STAND, member, 0}, ELECTIONS, false);
 	if (brief.role != ROLE_FOLLOWER)
 		try(state, (struct action){ACTION_HEARTBEAT, member, 0}, HEARTBEATS, false);

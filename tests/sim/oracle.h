@@ -32,8 +32,8 @@ void check_durable_on_message(struct check_durable *check, struct host *host,
 			      const struct paxos_message *message);
 void check_durable_on_start(struct check_durable *check, struct host *host);
 void check_durable_on_run(struct check_durable *check, struct host *host);
-/* Voters known to have SLOT durably, accepted at BALLOT. */
-unsigned check_durable_holders(struct check_durable *check, struct ballot ballot, uint64_t slot);
+/* A quorum is known to have had SLOT durably, accepted at one and the same ballot. */
+bool check_durable_has_quorum(const struct check_durable *check, uint64_t slot);
 
 /* check_chosen.c: chosen prefixes agree, one ballot carries one sequence, a quorum holds what is
  * chosen. */

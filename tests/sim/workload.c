@@ -24,7 +24,8 @@ struct client {
 	/* What it saw last, for conditions. */
 	char seen_data[DATA_SIZE_SIM];
 	uint64_t seen_version;
-	uint64_t deadline_us; /* of its session by its own clock, before this run */
+	char made_child[PATH_SIZE_SIM]; /* its last sequential node */
+	uint64_t deadline_us;		/* of its session by its own clock, before this run */
 	uint64_t session;
 };
 
@@ -120,6 +121,8 @@ on_done(void *context, const struct synod_result *result)
 		client->seen_version = record->version;
 		memcpy(client->seen_data, record->result_data, sizeof client->seen_data);
 	}
+	if (record->kind == RECORD_SEQUENTIAL && result->error == SYNOD_OK)
+		memcpy(client->made_child, record->result_path, sizeof client->made_child);
 	free(ticket);
 	if (is_last(client))
 		client->workload->answers_due--;
@@ -247,6 +250,12 @@ fill(struct client *client, struct record *record)
 		memcpy(record->wanted_data, client->seen_data, sizeof record->wanted_data);
 		break;
 	case RECORD_TXN: draw_path(client, record->other); break;
+	case RECORD_DELETE:
+		if (client->made_child[0] != '\0' && random_below(random, 2) == 0) {
+			memcpy(record->path, client->made_child, sizeof record->path);
+			client->made_child[0] = '\0';
+		}
+		break;
 	default: break;
 	}
 }
