@@ -1,6 +1,7 @@
 /* What goes wrong. */
 #include "tests/sim/faults.h"
 
+#include "server/state.h"
 #include "shared/error.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/host.h"
@@ -17,8 +18,25 @@ outage_us(struct world *world)
 }
 
 static struct host *
+leader_of(struct world *world)
+{
+	for (unsigned i = 0; i < world->options.members; i++) {
+		const struct host *host = world->hosts[i];
+
+		if (host->is_up && host->member && host->member->view.role == ROLE_LEADER)
+			return world->hosts[i];
+	}
+	return NULL;
+}
+
+/* Who leads has more to lose: take it every third time. */
+static struct host *
 any_member(struct world *world)
 {
+	struct host *leader = leader_of(world);
+
+	if (leader && random_below(&world->fault_random, 3) == 0)
+		return leader;
 	return world->hosts[random_below(&world->fault_random, world->options.members)];
 }
 
