@@ -605,6 +605,7 @@ member_new(const struct member_options *options, struct member **result, char *w
 	                          member);
 	CHECK(member->actor);
 	member->paxos = start_paxos(member, &opened);
+	free(opened.recovered.tail); /* the core has the entries now */
 	paxos_view(member->paxos, &member->view);
 	start_actors(member, &opened);
 	member->timer = options->transport->ops->timer_new(options->transport, fire, member);
