@@ -16,15 +16,28 @@
 
 /* ---- time ---- */
 
-static bool
+/* member_run(), but for what is stuck. */
+static void
+run_member(struct stage_member *row)
+{
+	struct member *member = row->member;
+	bool has_run;
+
+	do {
+		has_run = actor_run(member->actor);
+		if (!row->is_recorder_stuck)
+			has_run |= recorder_run(member->recorder);
+		if (!row->is_executor_stuck)
+			has_run |= executor_run(member->executor);
+	} while (has_run);
+}
+
+static void
 run_members(struct stage *stage)
 {
-	bool has_run = false;
-
 	for (unsigned i = 0; i < stage->count; i++)
 		if (stage->members[i].member != NULL)
-			has_run |= member_run(stage->members[i].member);
-	return has_run;
+			run_member(&stage->members[i]);
 }
 
 bool

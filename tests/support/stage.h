@@ -22,7 +22,8 @@ struct stage_member {
 	struct member *member; /* NULL: not running */
 	struct disk *disk;
 	char name[2];
-	char peers[32]; /* addresses */
+	bool is_recorder_stuck, is_executor_stuck; /* they do nothing meanwhile */
+	char peers[32];				   /* addresses */
 	char clients[32];
 	unsigned fatal_count;
 	int fatal_error;

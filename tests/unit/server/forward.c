@@ -65,6 +65,24 @@ a_member_without_a_leader_says_retry(void **state)
 	stage_free(stage);
 }
 
+static void
+a_request_is_given_back_as_soon_as_the_link_to_the_leader_is_down(void **state)
+{
+	struct stage *stage = stage_new(3);
+	const struct told *told;
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 2);
+	caller_open_session(&caller, TIMEOUT_MS);
+	stage_part_first(stage, true);
+	told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", "x"), 1000);
+	assert_non_null(told);
+	assert_int_equal(told->error, SYNOD_RETRY);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 static bool
 has_forwarded(void *context)
 {
@@ -127,6 +145,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_follower_forwards_writes_and_relays_their_answers),
 		cmocka_unit_test(a_member_without_a_leader_says_retry),
+		cmocka_unit_test(a_request_is_given_back_as_soon_as_the_link_to_the_leader_is_down),
 		cmocka_unit_test(a_request_that_is_never_answered_is_given_back_after_a_while),
 		cmocka_unit_test(frames_that_make_no_sense_are_refused),
 	};

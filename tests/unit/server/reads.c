@@ -72,6 +72,36 @@ a_read_at_a_follower_sees_what_was_written_at_another(void **state)
 	stage_free(stage);
 }
 
+/* The leader's index is of slots that this member has not yet. */
+static void
+a_read_at_a_follower_waits_until_it_has_applied_as_far(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct caller writer, reader;
+	uint64_t xid;
+
+	(void)state;
+	caller_open(&writer, stage, 0);
+	caller_open(&reader, stage, 2);
+	caller_open_session(&writer, TIMEOUT_MS);
+	assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", "old")),
+			 SYNOD_OK);
+	stage_run(stage, 500);
+	stage->members[2].is_recorder_stuck = true;
+	assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", "new")),
+			 SYNOD_OK);
+	assert_true(told_is(
+		caller_await(&reader, caller_read(&reader, "/a", CONSISTENCY_LOCAL, 0), 1000),
+		"old"));
+	xid = caller_read(&reader, "/a", CONSISTENCY_LINEARIZABLE, 0);
+	assert_null(caller_await(&reader, xid, 1000));
+	stage->members[2].is_recorder_stuck = false;
+	assert_true(told_is(caller_await(&reader, xid, 1000), "new"));
+	caller_close(&writer);
+	caller_close(&reader);
+	stage_free(stage);
+}
+
 static void
 a_read_at_least_waits_and_a_local_one_says_how_stale_it_is(void **state)
 {
@@ -115,6 +145,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_read_sees_the_write_that_was_answered_before),
 		cmocka_unit_test(a_read_at_a_follower_sees_what_was_written_at_another),
+		cmocka_unit_test(a_read_at_a_follower_waits_until_it_has_applied_as_far),
 		cmocka_unit_test(a_read_at_least_waits_and_a_local_one_says_how_stale_it_is),
 	};
 
