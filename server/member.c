@@ -633,11 +633,14 @@ member_new(const struct member_options *options, struct member **result, char *w
 bool
 member_run(struct member *member)
 {
-	bool has_run = false;
+	bool has_run = false, runs;
 
-	while (actor_run(member->actor) | recorder_run(member->recorder) |
-	       executor_run(member->executor))
-		has_run = true;
+	do {
+		runs = actor_run(member->actor);
+		runs = recorder_run(member->recorder) || runs;
+		runs = executor_run(member->executor) || runs;
+		has_run = has_run || runs;
+	} while (runs);
 	return has_run;
 }
 
