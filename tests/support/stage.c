@@ -94,6 +94,7 @@ stage_start(struct stage *stage, unsigned index)
 		.link_silence_ms = 300,
 		.segment_bytes = 256 << 10,
 		.space_reserve = STAGE_RESERVE,
+		.cache_entries = stage->cache_entries,
 	};
 
 	for (unsigned i = 0; i < stage->count; i++) {

@@ -34,6 +34,7 @@ struct stage {
 	struct fake_world *world;
 	char directory[64];
 	unsigned count;
+	unsigned cache_entries; /* of the core, for members started from now on; 0: as usual */
 	struct stage_member members[STAGE_MEMBERS_MAX]; /* ids 1, 2, 3 */
 };
 

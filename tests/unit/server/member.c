@@ -112,6 +112,24 @@ a_leader_without_followers_stops_too(void **state)
 }
 
 static void
+a_leader_whose_followers_cannot_take_over_stops_too(void **state)
+{
+	struct stage *stage = stage_new(3);
+	uint64_t stopped_ms;
+
+	(void)state;
+	stage_run(stage, 1000);
+	stage->members[1].is_recorder_stuck = true;
+	stage->members[2].is_recorder_stuck = true;
+	stopped_ms = fake_world_now_ms(stage->world);
+	stage_stop(stage, 0);
+	assert_true(fake_world_now_ms(stage->world) < stopped_ms + 2000);
+	stage->members[1].is_recorder_stuck = false;
+	stage->members[2].is_recorder_stuck = false;
+	stage_free(stage);
+}
+
+static void
 a_leader_whose_journal_stalls_lets_another_lead(void **state)
 {
 	struct stage *stage = stage_new(3);
@@ -214,6 +232,35 @@ a_full_disk_stops_writes_and_no_reads(void **state)
 }
 
 static void
+a_leader_whose_disk_is_full_says_so(void **state)
+{
+	static char large[900001];
+	struct stage *stage = stage_new(1);
+	const struct told *told;
+	struct caller caller;
+	uint64_t waiting;
+
+	(void)state;
+	memset(large, 'x', sizeof large - 1);
+	caller_open(&caller, stage, 0);
+	caller_open_session(&caller, TIMEOUT_MS);
+	memory_disk_set_capacity(stage->members[0].disk, 1);
+	do {
+		waiting = caller_write(&caller, OP_PUT, "/b", large);
+		told = caller_await(&caller, waiting, 50);
+	} while (told != NULL && told->error == SYNOD_OK && caller.seq < 40);
+	assert_null(told);
+	assert_true(stage->members[0].member->is_full);
+	told = caller_await(&caller, caller_write(&caller, OP_DELETE, "/b", NULL), 50);
+	assert_non_null(told);
+	assert_int_equal(told->error, SYNOD_NO_SPACE);
+	memory_disk_set_capacity(stage->members[0].disk, STAGE_ROOM);
+	assert_int_equal(caller_result(&caller, waiting), SYNOD_OK);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
+static void
 a_disk_that_fails_is_fatal(void **state)
 {
 	struct stage *stage = stage_new(1);
@@ -256,10 +303,12 @@ main(void)
 		cmocka_unit_test(a_lost_database_is_made_anew_from_the_journal),
 		cmocka_unit_test(a_leader_that_stops_hands_over_first),
 		cmocka_unit_test(a_leader_without_followers_stops_too),
+		cmocka_unit_test(a_leader_whose_followers_cannot_take_over_stops_too),
 		cmocka_unit_test(a_leader_whose_journal_stalls_lets_another_lead),
 		cmocka_unit_test(a_leader_whose_namespace_stalls_is_given_longer),
 		cmocka_unit_test(a_write_is_not_answered_before_it_is_durable),
 		cmocka_unit_test(a_full_disk_stops_writes_and_no_reads),
+		cmocka_unit_test(a_leader_whose_disk_is_full_says_so),
 		cmocka_unit_test(a_disk_that_fails_is_fatal),
 		cmocka_unit_test(a_member_that_cannot_start_says_why_and_leaves_nothing_behind),
 	};

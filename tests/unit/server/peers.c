@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/paxos/codec.h"
 #include "shared/error.h"
 #include "shared/log.h"
 #include "tests/support/disk_memory.h"
@@ -317,6 +318,42 @@ frames_that_make_no_sense_are_refused_and_unknown_ones_ignored(void **state)
 	stage_free(stage);
 }
 
+/* A message of the core counts only over the link of the member that it names. */
+static void
+nobody_speaks_for_another_member(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct member *member = stage->members[1].member;
+	struct paxos_message prepare = {
+		.type = MESSAGE_PREPARE,
+		.from = 3,
+		.to = 2,
+		.ballot = {1, 999, 3},
+		.accepted = member->view.accepted,
+		.length = 1000,
+		.flags = MESSAGE_BY_TRANSFER,
+	};
+	struct frame frame = {.type = FRAME_PAXOS};
+	struct buffer body = BUFFER_EMPTY;
+
+	(void)state;
+	paxos_message_encode(&body, &prepare);
+	frame.body = buffer_slice(&body);
+	assert_int_equal(peers_handler.on_frame(member, 1, &frame), SYNOD_OK);
+	assert_int_not_equal(member->view.ballot.round, 999);
+	assert_int_equal(peers_handler.on_frame(member, 3, &frame), SYNOD_OK);
+	assert_int_equal(member->view.ballot.round, 999);
+	buffer_clear(&body);
+	prepare.to = 1;
+	prepare.ballot.round = 1999;
+	paxos_message_encode(&body, &prepare);
+	frame.body = buffer_slice(&body);
+	assert_int_equal(peers_handler.on_frame(member, 3, &frame), SYNOD_OK);
+	assert_int_equal(member->view.ballot.round, 999);
+	buffer_fini(&body);
+	stage_free(stage);
+}
+
 int
 main(void)
 {
@@ -332,6 +369,7 @@ main(void)
 		cmocka_unit_test(facts_are_recorded_once_and_again_when_they_change),
 		cmocka_unit_test(the_next_leader_finds_the_facts_recorded),
 		cmocka_unit_test(frames_that_make_no_sense_are_refused_and_unknown_ones_ignored),
+		cmocka_unit_test(nobody_speaks_for_another_member),
 	};
 
 	alarm(120);
