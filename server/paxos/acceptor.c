@@ -194,7 +194,7 @@ send_promise(struct paxos *paxos, struct paxos_update *update)
 	struct acceptor_promise *promise = &paxos->acceptor.promise;
 	uint64_t length = paxos->log.length;
 
-	CHECK(paxos->durable.now.length == length);
+	CHECK(paxos->durable.now.length == length || PLANTED(PROMISE_BEFORE_SYNC));
 
 	/* Further ahead than a candidate takes: say so with an empty page, and leave it at that. */
 	if (length >= promise->first &&
@@ -482,8 +482,10 @@ acceptor_settle(struct paxos *paxos, struct paxos_update *update)
 	if (promise->is_owed && !ballot_equal(promise->ballot, paxos->promised))
 		memset(promise, 0, sizeof(*promise));
 	/* The candidate builds on what we report, so all of that must survive us. */
-	if (promise->is_owed && durable_is_settled(&paxos->durable)) {
-		CHECK(ballot_equal(paxos->durable.now.promised, promise->ballot));
+	if (promise->is_owed &&
+	    (durable_is_settled(&paxos->durable) || PLANTED(PROMISE_BEFORE_SYNC))) {
+		CHECK(ballot_equal(paxos->durable.now.promised, promise->ballot) ||
+		      PLANTED(PROMISE_BEFORE_SYNC));
 		send_promise(paxos, update);
 	}
 	report_accepted(paxos, update);

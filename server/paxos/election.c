@@ -430,7 +430,8 @@ tick_leader(struct paxos *paxos, struct paxos_update *update)
 	uint64_t silence_ms = paxos->now_ms - heard_ms;
 
 	/* Check-quorum: whom we cannot reach may have elected somebody else. */
-	if (silence_ms >= paxos->options.election_timeout_max_ms) {
+	if (silence_ms >= paxos->options.election_timeout_max_ms &&
+	    !PLANTED(CHECK_QUORUM_MISSING)) {
 		election_step_down(paxos, TRANSITION_LOST_QUORUM, silence_ms, update);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/check.h"
+#include "shared/planted.h"
 
 #define LOG_CAPACITY_MIN 256
 #define ENTRY_OVERHEAD	 32 /* header, allocator and ring: so that empty values cost something */
@@ -122,7 +123,7 @@ log_settle(struct log *log, uint64_t slot)
 void
 log_evict(struct log *log, uint64_t limit, uint32_t entries_max, size_t bytes_max)
 {
-	if (limit > log->settled)
+	if (limit > log->settled && !PLANTED(UNCHOSEN_EVICTED))
 		limit = log->settled;
 	while (log->first <= limit &&
 	       (log->length + 1 - log->first > entries_max || log->bytes > bytes_max)) {

@@ -105,7 +105,8 @@ proposer_send_prepare(struct paxos *paxos, struct voter *voter, struct paxos_upd
 	struct paxos_message *message =
 		paxos_send(paxos, MESSAGE_PREPARE, voter->member, proposer->ballot, update);
 
-	CHECK(ballot_compare(paxos->durable.now.promised, proposer->ballot) >= 0);
+	CHECK(ballot_compare(paxos->durable.now.promised, proposer->ballot) >= 0 ||
+	      PLANTED(PREPARE_BEFORE_SYNC));
 
 	message->accepted = paxos->accepted;
 	message->length = paxos->log.length;
@@ -491,6 +492,9 @@ proposer_on_accepted(struct paxos *paxos, const struct paxos_message *message,
 	if (paxos->role != ROLE_LEADER || !ballot_equal(message->ballot, paxos->proposer.ballot))
 		return;
 	voter->heard_ms = paxos->now_ms;
+	if (PLANTED(ACCEPTED_COUNTED_TWICE) && message->length == voter->matched)
+		voter = &paxos->proposer.voters[(voter - paxos->proposer.voters + 1) %
+						paxos->proposer.voter_count];
 	replicate_on_matched(paxos, voter, message->length, update);
 }
 
@@ -504,7 +508,8 @@ settle_candidate(struct paxos *paxos, struct paxos_update *update)
 
 	CHECK(ballot_equal(paxos->promised, proposer->ballot));
 
-	if (!ballot_equal(paxos->durable.now.promised, proposer->ballot))
+	if (!ballot_equal(paxos->durable.now.promised, proposer->ballot) &&
+	    !PLANTED(PREPARE_BEFORE_SYNC))
 		return;
 	if (!proposer->is_prepare_sent) {
 		proposer->is_prepare_sent = true;

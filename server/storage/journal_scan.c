@@ -10,6 +10,7 @@
 
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 /* ---- one segment's bytes ---- */
 
@@ -271,6 +272,8 @@ on_bad_batch(struct recovery *recovery, const struct batch_scan *scan, bool *is_
 
 	journal_search(recovery->span, recovery->position, recovery->journal->seed,
 		       recovery->log->number, &own, &later);
+	if (PLANTED(DAMAGE_CUT))
+		own.found = later.found = false;
 	if (own.found) {
 		bool may_be_torn = recovery->is_last && !later.found;
 		if (!may_be_torn || !has_missing_sectors(recovery, &own))

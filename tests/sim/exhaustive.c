@@ -24,6 +24,7 @@
 
 #include "tests/sim/exhaustive_search.h"
 
+#define NONE   0
 #define ONE    1
 #define TWO    3
 #define SECOND 2

@@ -26,11 +26,3 @@ else
 	$(Q)for case in $(wildcard tests/sim/cases/*.case); do $(B)/synod-sim --case $$case || exit 1; done
 	$(Q)$(B)/synod-sim $(if $(TIME),--time $(TIME),--seeds $(or $(N),1000)) $(if $(FIRST),--first $(FIRST))
 endif
-
-# make sim-planted             switch on each planted bug in turn and find it within N=3000 seeds
-FLAVOUR_CFLAGS_planted := -O2 -g -DSYNOD_PLANTED
-.PHONY: sim-planted sim-planted-run
-sim-planted: ## prove that the simulator finds the bugs in shared/planted.def
-	+$(Q)$(MAKE) FLAVOUR=planted sim-planted-run
-sim-planted-run: $(B)/synod-sim
-	$(Q)$(B)/synod-sim --seek-planted --seeds $(or $(N),3000) 2>$(B)/planted.log
