@@ -83,7 +83,7 @@ together=()
 alone=()
 for name in "$@"; do
 	case $name in
-	unit/* | scenario | fuzz/*) together+=("$name") ;;
+	unit/* | scenario | fuzz/* | synod-exhaustive) together+=("$name") ;;
 	*) alone+=("$name") ;;
 	esac
 done

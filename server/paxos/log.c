@@ -123,8 +123,10 @@ log_settle(struct log *log, uint64_t slot)
 void
 log_evict(struct log *log, uint64_t limit, uint32_t entries_max, size_t bytes_max)
 {
-	if (limit > log->settled && !PLANTED(UNCHOSEN_EVICTED))
+	if (limit > log->settled)
 		limit = log->settled;
+	if (PLANTED(UNCHOSEN_EVICTED))
+		limit = log->length;
 	while (log->first <= limit &&
 	       (log->length + 1 - log->first > entries_max || log->bytes > bytes_max)) {
 		struct entry *entry = *log_at(log, log->first);

@@ -8,6 +8,7 @@
 #include "shared/protocol.h"
 #include "tests/sim/exhaustive_core.h"
 #include "tests/sim/exhaustive_intern.h"
+#include "tests/sim/exhaustive_message.h"
 
 #define VOTES_MAX 64
 

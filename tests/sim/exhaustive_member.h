@@ -92,27 +92,13 @@ struct outcome member_act(uint32_t state, struct action action);
 
 struct member_brief member_brief(uint32_t state);
 
-/*
- * True if the message does nothing to its receiver, in STATE, and never will again: it belongs to a
- * ballot that the receiver has left for good.
- */
-bool message_is_dead(uint16_t message, uint32_t state);
-
-/* The message's receiver, as an index; what it proposes: (ballot, slot, entry) in PROPOSALS. */
-unsigned message_receiver(uint16_t message);
-struct proposal {
-	uint8_t ballot, slot, entry;
-};
-unsigned message_proposals(uint16_t message, struct proposal *proposals);
-
 /* For people. */
 #define ACTION_TEXT_SIZE 256
 const char *action_format(struct action action, char *text);
-const char *message_format(uint16_t message, char *text);
 const char *state_format(uint32_t state, char *text);
 
-/* How many states and steps the real cores have gone through. */
-void member_count(uint32_t *states, uint32_t *messages, uint64_t *steps);
+/* How many states the members have been in, by how many steps of the real core. */
+void member_count(uint32_t *states, uint64_t *steps);
 
 /* An invariant is broken: say which, and abort. */
 _Noreturn void exhaustive_fail(const char *promise);

@@ -10,6 +10,7 @@
 #include "shared/check.h"
 #include "shared/protocol.h"
 #include "tests/sim/exhaustive_judge.h"
+#include "tests/sim/exhaustive_message.h"
 
 #define UNDER_WAY_MAX  96
 #define PATH_MAX_STEPS 512

@@ -7,11 +7,11 @@
 # The exhaustive search judges the bugs of the core; the simulator judges all, from three first seeds
 # (the median counts); the unit tests of the layer are asked when neither has caught it.
 # SEEDS (default 3000) bounds the simulator, a tenth of it where the search was quicker; SECONDS_EACH
-# (default 20) bounds each scope of the search.
+# (default 10) bounds each scope of the search.
 set -u
 : "${B:?names the build directory}"
 seeds=${SEEDS:-3000}
-seconds=${SECONDS_EACH:-20}
+seconds=${SECONDS_EACH:-10}
 log=$B/log/planted.log
 mkdir -p "$B/log"
 
@@ -31,7 +31,7 @@ tests_of() {
 # "12998 states (rivals)", or nothing.
 search() {
 	[ -x "$B/synod-exhaustive" ] || return
-	PLANTED=$1 "$B/synod-exhaustive" --seconds "$seconds" 2>&1 >/dev/null |
+	PLANTED=$1 "$B/synod-exhaustive" --level default --seconds "$seconds" 2>&1 >/dev/null |
 		sed -n 's/^scope \([a-z]*\): broken.*visited \([0-9]*\) states.*/\2 states (\1)/p'
 }
 
