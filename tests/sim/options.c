@@ -25,13 +25,18 @@ one_of(struct random *random, const uint64_t *values, unsigned count)
 static void
 draw_sizes(struct options *options, struct random *random)
 {
+	uint64_t spread_us;
+
 	options->members = ONE_OF(1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 7);
 	options->clients = ONE_OF(1, 2, 3, 4, 4, 6, 8, 16);
+	options->readers = random_below(random, 2) * (options->clients / 2);
 	options->operations = random_between(random, 10, options->clients > 6 ? 40 : 120);
 	options->nodes = ONE_OF(1, 1, 2, 3, 5, 8);
 	options->pipeline = ONE_OF(1, 1, 1, 2, 4, 16);
-	options->think_us = ONE_OF(0, 1000, 10000, 100000, 400000);
 	options->duration_ms = random_between(random, 3000, 20000);
+	/* Mostly so that the operations last as long as the faults. */
+	spread_us = 2000 * options->duration_ms / options->operations;
+	options->think_us = ONE_OF(0, 10000, 100000, spread_us, spread_us, spread_us);
 	options->call_timeout_ms = ONE_OF(1000, 2000, 4000, 10000);
 	options->session_timeout_ms = ONE_OF(1000, 2000, 4000, 10000);
 	options->heartbeat_ms = ONE_OF(20, 50, 50, 100);

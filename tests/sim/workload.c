@@ -12,6 +12,7 @@
 
 #define ENDPOINTS_SIZE 256
 #define LAST	       (CLIENTS_LIMIT - 1) /* it asks at the end */
+#define READS_MAX      1000		   /* of a client that only reads */
 #define ASKING_MS      30000
 
 struct client {
@@ -130,6 +131,19 @@ on_done(void *context, const struct synod_result *result)
 		begin_soon(client);
 }
 
+/* It reads for as long as the others have something to do, and more often. */
+static bool
+is_reader(const struct client *client)
+{
+	return client->host->index - MEMBERS_LIMIT < client->host->world->options.readers;
+}
+
+static uint64_t
+operations_of(const struct client *client)
+{
+	return is_reader(client) ? READS_MAX : client->host->world->options.operations;
+}
+
 static void
 draw_path(struct client *client, char *path)
 {
@@ -164,6 +178,8 @@ draw_kind(struct client *client)
 		RECORD_TXN,
 	};
 
+	if (is_reader(client))
+		return RECORD_GET;
 	return kinds[random_below(&client->random, sizeof kinds / sizeof *kinds)];
 }
 
@@ -287,7 +303,7 @@ begin(struct world *world, void *argument, uint64_t incarnation)
 	if (!host->is_up || host->incarnation != incarnation)
 		return;
 	client->is_due = false;
-	while (!client->workload->is_stopped && client->begun < world->options.operations &&
+	while (!client->workload->is_stopped && client->begun < operations_of(client) &&
 	       client->under_way < world->options.pipeline) {
 		struct record *record = history_begin(world, host);
 
@@ -305,8 +321,10 @@ begin_soon(struct client *client)
 	if (client->is_due)
 		return;
 	client->is_due = true;
-	world_schedule(world, random_below(&client->random, world->options.think_us + 1), begin,
-		       client->host, client->host->incarnation);
+	world_schedule(world,
+		       random_below(&client->random,
+				    world->options.think_us / (is_reader(client) ? 8 : 1) + 1),
+		       begin, client->host, client->host->incarnation);
 }
 
 /* ---- starting, crashing, ending ---- */
@@ -355,6 +373,8 @@ workload_is_done(const struct workload *workload)
 	for (unsigned i = 0; i < world->options.clients; i++) {
 		const struct client *client = &workload->clients[i];
 
+		if (!workload->is_stopped && i < world->options.readers)
+			continue;
 		if (client->under_way > 0 ||
 		    (!workload->is_stopped && client->begun < world->options.operations))
 			return false;
@@ -382,18 +402,21 @@ on_log(void *context, const struct synod_result *result)
 			   error_name(result->error));
 }
 
-/* A write first: it must succeed, and what is read afterwards must be at least as new. */
+/* Writes first: they must succeed, and what is read afterwards must be at least as new. */
 static void
 ask_write(struct world *world, void *argument, uint64_t incarnation)
 {
 	struct host *host = argument;
-	struct record *record = history_begin(world, host);
 
 	(void)incarnation;
-	record->kind = RECORD_PUT;
-	snprintf(record->path, sizeof record->path, "/end");
-	snprintf(record->data, sizeof record->data, "%u", record->id);
-	begin_record(host->client, record);
+	for (unsigned i = 0; i < WORKLOAD_LAST_WRITES; i++) {
+		struct record *record = history_begin(world, host);
+
+		record->kind = RECORD_PUT;
+		snprintf(record->path, sizeof record->path, "/end");
+		snprintf(record->data, sizeof record->data, "%u", record->id);
+		begin_record(host->client, record);
+	}
 }
 
 static void
@@ -424,7 +447,7 @@ workload_ask_write(struct world *world)
 
 	world->workload->clients[LAST].begun = UINT64_MAX;
 	host_start(host);
-	world->workload->answers_due = 1;
+	world->workload->answers_due = WORKLOAD_LAST_WRITES;
 	world_schedule(world, 0, ask_write, host, host->incarnation);
 }
 

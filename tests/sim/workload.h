@@ -23,6 +23,9 @@ bool workload_is_done(const struct workload *workload);
 /* No new operations; those under way may end. */
 void workload_stop(struct workload *workload);
 
+/* So many writes are asked for at once when the faults are over; all must succeed. */
+#define WORKLOAD_LAST_WRITES 8
+
 /* The last client: write; then ask for the whole history and the state of every node. */
 void workload_ask_write(struct world *world);
 void workload_ask_reads(struct world *world);
