@@ -105,9 +105,9 @@ struct session {
 	uint64_t keepalive_unanswered_us; /* the first unanswered one was sent then; 0: none */
 	struct call attach_call;	  /* SESSION_OPEN or SESSION_ATTACH */
 	uint64_t opening_us;		  /* when SESSION_OPEN was first sent with this secret */
-	struct call learn_call; /* MEMBERS */
-	enum synod_state state; /* as last reported */
-	bool has_expired;	/* and no other session was opened since */
+	struct call learn_call;		  /* MEMBERS */
+	enum synod_state state;		  /* as last reported */
+	bool has_expired;		  /* and no other session was opened since */
 	bool is_overdue_reported;
 	atomic_uint_least64_t public_id;
 	atomic_uint_least64_t public_deadline_us; /* until then the session can be counted on */
