@@ -10,7 +10,7 @@ $(B)/synod-exhaustive: $(call objects,$(SRC_exhaustive) tests/support/planted.c)
 # make sim-exhaustive LEVEL=quick  a few seconds;  LEVEL=night TIME=600: as far as it comes
 .PHONY: sim-exhaustive
 sim-exhaustive: $(B)/synod-exhaustive ## every order of events in small scopes of the core (LEVEL=quick|night)
-	$(Q)$(B)/synod-exhaustive --level $(or $(LEVEL),default) $(if $(TIME),--seconds $(TIME))
+	+$(Q)$(B)/synod-exhaustive --level $(or $(LEVEL),default) $(if $(TIME),--seconds $(TIME))
 
 # The quick scopes are part of make check.
 ifeq ($(FLAVOUR),release)
@@ -25,4 +25,4 @@ FLAVOUR_CFLAGS_planted := -O2 -g -DSYNOD_PLANTED
 sim-planted: ## prove that the judges catch the bugs in shared/planted.def
 	+$(Q)$(MAKE) FLAVOUR=planted sim-planted-run
 sim-planted-run: $(B)/synod-exhaustive $(B)/synod-sim $(addprefix $(B)/unit/,$(UNIT_TESTS))
-	$(Q)B=$(B) SEEDS=$(or $(N),3000) tests/sim/planted.sh $(BUGS)
+	+$(Q)B=$(B) SEEDS=$(or $(N),3000) tests/sim/planted.sh $(BUGS)
