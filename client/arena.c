@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_SIZE	4096
+#define CHUNK_SIZE      4096
 #define CHUNK_SIZE_KEPT 65536
 
 struct arena_chunk {

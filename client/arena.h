@@ -12,7 +12,7 @@ struct arena_chunk;
 struct arena {
 	struct arena_chunk *chunks;
 	bool has_failed; /* an allocation failed; the arena stays usable and must be checked at the
-			    end */
+	                    end */
 };
 
 /* SIZE zeroed bytes, aligned for any type; NULL when memory ran out. */

@@ -197,8 +197,8 @@ dial(struct target *target, uint64_t now_ms)
 		round->timeout_ms < CONTACT_DIAL_MS ? round->timeout_ms : CONTACT_DIAL_MS;
 	struct connection *connection;
 	int error = connection_dial(round->synod->transport, target->answer->address, timeout_ms,
-				    round->actor, &connection_handler, target, FRAME_CLIENT_MAX,
-				    now_ms, &connection);
+	                            round->actor, &connection_handler, target, FRAME_CLIENT_MAX,
+	                            now_ms, &connection);
 
 	if (error != SYNOD_OK) {
 		settle(target, error, error_text(error));

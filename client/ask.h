@@ -11,10 +11,10 @@
 
 struct answer {
 	const char *address; /* in: whom to ask; owned by the caller */
-	int error;	     /* SYNOD_OK, why the member could not be asked, or the answer's own */
+	int error;           /* SYNOD_OK, why the member could not be asked, or the answer's own */
 	char text[CONTACT_TEXT_MAX]; /* for an error, in words; may be empty */
-	struct buffer frame;	     /* the body of the RESPONSE, or empty */
-	struct slice result;	     /* in it; for SYNOD_OK one packed element */
+	struct buffer frame;         /* the body of the RESPONSE, or empty */
+	struct slice result;         /* in it; for SYNOD_OK one packed element */
 };
 
 /*
@@ -23,7 +23,7 @@ struct answer {
  * Free each answer with answer_fini().
  */
 int ask(struct synod *synod, struct answer *answers, unsigned count, uint8_t op, struct slice body,
-	unsigned timeout_ms);
+        unsigned timeout_ms);
 void answer_fini(struct answer *answer);
 
 #endif

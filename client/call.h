@@ -41,13 +41,13 @@ struct call {
 	uint8_t op;
 	uint8_t consistency;
 	bool is_abandoned; /* its caller has its outcome; only the session's number is still in use
-			    */
+	                    */
 	unsigned attempts; /* times it was sent */
 	unsigned timeout_ms;
 	uint64_t deadline_us;
 	uint64_t at_least;  /* SYNOD_AT_LEAST; 0: what the handle has seen */
-	uint64_t xid;	    /* while an answer is awaited, else 0 */
-	uint64_t seq;	    /* writes: from the first time it is sent */
+	uint64_t xid;       /* while an answer is awaited, else 0 */
+	uint64_t seq;       /* writes: from the first time it is sent */
 	struct buffer body; /* one packed element */
 	size_t admitted_bytes;
 	struct pages *pages; /* a LIST or LOG; else NULL */
@@ -68,7 +68,7 @@ struct call_pool {
 };
 
 /* More than this outstanding is refused with SYNOD_BUSY. */
-#define CALLS_MAX	65536
+#define CALLS_MAX       65536
 #define CALLS_BYTES_MAX (64u << 20)
 
 int call_pool_init(struct call_pool *pool);

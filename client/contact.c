@@ -27,7 +27,7 @@ remember_problem(struct contact *contact, int error, const char *why)
 
 	contact->error = error;
 	snprintf(contact->problem, sizeof contact->problem, "%s: %s",
-		 endpoints_at(contact->endpoints, contact->index), why);
+	         endpoints_at(contact->endpoints, contact->index), why);
 	if (is_mismatch(error))
 		contact->mismatches |= bit;
 	else
@@ -265,8 +265,8 @@ dial(struct contact *contact, uint64_t now_us)
 	const char *address = endpoints_at(contact->endpoints, contact->index);
 	struct connection *connection;
 	int error = connection_dial(contact->transport, address, CONTACT_DIAL_MS, contact->actor,
-				    &connection_handler, contact, FRAME_CLIENT_MAX, now_us / 1000,
-				    &connection);
+	                            &connection_handler, contact, FRAME_CLIENT_MAX, now_us / 1000,
+	                            &connection);
 
 	if (error != SYNOD_OK) {
 		fail(contact, error, error_text(error), now_us);
@@ -321,7 +321,7 @@ static uint64_t
 ping_after_us(const struct contact *contact)
 {
 	return contact->waiting_since_us != 0 ? contact->silence_ms * UINT64_C(500)
-					      : CONTACT_IDLE_MS * UINT64_C(1000);
+	                                      : CONTACT_IDLE_MS * UINT64_C(1000);
 }
 
 static void

@@ -16,9 +16,9 @@
 #include "shared/clock.h"
 #include "shared/connection.h"
 
-#define CONTACT_DIAL_MS	 1000
+#define CONTACT_DIAL_MS  1000
 #define CONTACT_HELLO_MS 1000
-#define CONTACT_IDLE_MS	 15000 /* an idle connection is tried this often */
+#define CONTACT_IDLE_MS  15000 /* an idle connection is tried this often */
 #define CONTACT_TEXT_MAX 512
 
 enum contact_state {
@@ -49,14 +49,14 @@ struct contact {
 	enum contact_state state;
 	struct connection *connection; /* the present one; older ones may still be closing */
 	unsigned open_connections;
-	unsigned index;	   /* of the endpoint */
+	unsigned index;    /* of the endpoint */
 	unsigned failures; /* since a member last answered something useful */
 	uint64_t retry_us;
 	uint64_t deadline_us;
 	uint64_t up_since_us;
 	uint64_t heard_us;
 	uint64_t waiting_since_us; /* for an answer; 0: for none */
-	uint64_t pinged_us;	   /* 0: no PING is unanswered */
+	uint64_t pinged_us;        /* 0: no PING is unanswered */
 	uint64_t ping_number;
 	bool was_useful;      /* this connection has brought an answer */
 	struct buffer output; /* frames to be sent by contact_flush() */
@@ -66,7 +66,7 @@ struct contact {
 	int error;
 	char problem[CONTACT_TEXT_MAX];
 	uint64_t mismatches; /* bit i: endpoint i was refused for what it is, so waiting will not
-				help */
+	                        help */
 };
 
 /* Everything above the blank line is set by the owner before. */

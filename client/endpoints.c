@@ -8,7 +8,7 @@
 #include "shared/error.h"
 
 #define HOST_SIZE_MAX 253 /* RFC 1035 */
-#define BLANKS	      " \t\r\n"
+#define BLANKS        " \t\r\n"
 
 static bool
 port_is_valid(const char *port, size_t size)

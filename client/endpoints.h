@@ -12,7 +12,7 @@
 
 #include "shared/buffer.h"
 
-#define ENDPOINTS_MAX	      64
+#define ENDPOINTS_MAX         64
 #define ENDPOINT_SIZE_MAX     280 /* a name of 253 bytes, brackets, a port */
 #define ENDPOINT_PORT_DEFAULT "7400"
 

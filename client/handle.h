@@ -25,7 +25,7 @@ struct environment {
 };
 
 int handle_open(const struct environment *environment, const struct synod_options *options,
-		struct synod **synod);
+                struct synod **synod);
 
 /* The two halves of synod_close(), for ACTOR_MANUAL: run the actor in between until
  * stopped.is_done. */

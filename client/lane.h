@@ -17,10 +17,10 @@
 
 struct lane {
 	struct call_list queue; /* to be sent */
-	struct call_list sent;	/* on this connection; those refused since have xid 0 */
-	unsigned window;	/* calls that may be sent and unanswered */
+	struct call_list sent;  /* on this connection; those refused since have xid 0 */
+	unsigned window;        /* calls that may be sent and unanswered */
 	unsigned sent_count;
-	uint64_t retry_us;	   /* send everything again then; 0: no need */
+	uint64_t retry_us;         /* send everything again then; 0: no need */
 	uint64_t trouble_since_us; /* 0: none */
 	int trouble_error; /* the last transient refusal; SYNOD_OK: none since the last success */
 };

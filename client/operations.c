@@ -80,7 +80,7 @@ submit(struct synod *synod, struct call *call, const struct synod_call *options,
 
 static int
 write_node(struct synod *synod, uint8_t op, const char *path, struct slice data,
-	   const struct synod_write_options *options, struct synod_result **result)
+           const struct synod_write_options *options, struct synod_result **result)
 {
 	static const struct synod_call blocking;
 	const struct synod_call *how = options != NULL ? &options->call : &blocking;
@@ -103,35 +103,35 @@ write_node(struct synod *synod, uint8_t op, const char *path, struct slice data,
 
 int
 synod_create(struct synod *synod, const char *path, const void *data, size_t size,
-	     const struct synod_write_options *options, struct synod_result **result)
+             const struct synod_write_options *options, struct synod_result **result)
 {
 	return write_node(synod, OP_CREATE, path, request_data(data, size), options, result);
 }
 
 int
 synod_set(struct synod *synod, const char *path, const void *data, size_t size,
-	  const struct synod_write_options *options, struct synod_result **result)
+          const struct synod_write_options *options, struct synod_result **result)
 {
 	return write_node(synod, OP_SET, path, request_data(data, size), options, result);
 }
 
 int
 synod_put(struct synod *synod, const char *path, const void *data, size_t size,
-	  const struct synod_write_options *options, struct synod_result **result)
+          const struct synod_write_options *options, struct synod_result **result)
 {
 	return write_node(synod, OP_PUT, path, request_data(data, size), options, result);
 }
 
 int
 synod_delete(struct synod *synod, const char *path, const struct synod_write_options *options,
-	     struct synod_result **result)
+             struct synod_result **result)
 {
 	return write_node(synod, OP_DELETE, path, request_data(NULL, 0), options, result);
 }
 
 int
 synod_txn(struct synod *synod, const struct synod_transaction *transaction,
-	  const struct synod_write_options *options, struct synod_result **result)
+          const struct synod_write_options *options, struct synod_result **result)
 {
 	static const struct synod_call blocking;
 	const struct synod_call *how = options != NULL ? &options->call : &blocking;
@@ -156,7 +156,7 @@ synod_txn(struct synod *synod, const struct synod_transaction *transaction,
 
 static int
 encode_read(struct call *call, const char *path, const struct synod_read_options *options,
-	    const char **why)
+            const char **why)
 {
 	struct operation operation = {.op = call->op};
 
@@ -176,7 +176,7 @@ encode_read(struct call *call, const char *path, const struct synod_read_options
 
 static int
 read_node(struct synod *synod, uint8_t op, const char *path,
-	  const struct synod_read_options *options, struct synod_result **result)
+          const struct synod_read_options *options, struct synod_result **result)
 {
 	static const struct synod_read_options defaults;
 	const char *why = NULL;
@@ -204,28 +204,28 @@ read_node(struct synod *synod, uint8_t op, const char *path,
 
 int
 synod_get(struct synod *synod, const char *path, const struct synod_read_options *options,
-	  struct synod_result **result)
+          struct synod_result **result)
 {
 	return read_node(synod, OP_GET, path, options, result);
 }
 
 int
 synod_stat(struct synod *synod, const char *path, const struct synod_read_options *options,
-	   struct synod_result **result)
+           struct synod_result **result)
 {
 	return read_node(synod, OP_STAT, path, options, result);
 }
 
 int
 synod_list(struct synod *synod, const char *path, const struct synod_read_options *options,
-	   struct synod_result **result)
+           struct synod_result **result)
 {
 	return read_node(synod, OP_LIST, path, options, result);
 }
 
 int
 synod_log(struct synod *synod, const char *path, const struct synod_read_options *options,
-	  struct synod_result **result)
+          struct synod_result **result)
 {
 	return read_node(synod, OP_LOG, path, options, result);
 }

@@ -66,7 +66,7 @@ overlap(const struct synod_result *result)
 
 	while (count < result->change_count &&
 	       result->changes[result->change_count - 1 - count].revision ==
-		       result->changes[result->change_count - 1].revision)
+	               result->changes[result->change_count - 1].revision)
 		count++;
 	return count;
 }

@@ -19,8 +19,8 @@ struct pages {
 	uint64_t from;
 	uint64_t limit; /* of all pages together; 0: none */
 	unsigned restarts;
-	bool is_first;		 /* no page has arrived since the (re)start */
-	uint64_t revision;	 /* of the first page */
+	bool is_first;           /* no page has arrived since the (re)start */
+	uint64_t revision;       /* of the first page */
 	struct outcome *outcome; /* what has arrived */
 };
 

@@ -36,7 +36,7 @@ convert_conditions(const struct synod_condition *from, size_t count, struct cond
 			.kind = (uint8_t)from[i].kind,
 			.relation = relation_of(from[i].relation),
 			.path = from[i].path != NULL ? slice_of(from[i].path)
-						     : (struct slice){NULL, 0},
+		                                     : (struct slice){NULL, 0},
 			.number = from[i].number,
 			.data = request_data(from[i].data, from[i].size),
 		};
@@ -54,13 +54,13 @@ check_conditions(const struct synod_condition *conditions, size_t count, const c
 		if ((unsigned)conditions[i].kind > UINT8_MAX ||
 		    (unsigned)conditions[i].relation > UINT8_MAX)
 			return refuse(why, SYNOD_BAD_ARGUMENT,
-				      "unknown kind or relation of a condition");
+			              "unknown kind or relation of a condition");
 		if (conditions[i].data == NULL && conditions[i].size > 0)
 			return refuse(why, SYNOD_BAD_ARGUMENT,
-				      "data is NULL but its size is not 0");
+			              "data is NULL but its size is not 0");
 		if (conditions[i].size > DATA_SIZE_MAX)
 			return refuse(why, SYNOD_TOO_LARGE,
-				      "the data of a condition is larger than 1 MiB");
+			              "the data of a condition is larger than 1 MiB");
 	}
 	return SYNOD_OK;
 }
@@ -107,7 +107,7 @@ request_read_flags(uint8_t op, const struct synod_read_options *options)
 
 static int
 append_operation(struct buffer *out, struct operation *operation,
-		 const struct synod_condition *conditions, size_t count, const char **why)
+                 const struct synod_condition *conditions, size_t count, const char **why)
 {
 	struct condition converted[CONDITIONS_MAX];
 	int error = check_conditions(conditions, count, why);
@@ -134,7 +134,7 @@ check_encoded(const struct buffer *out, size_t begin, uint8_t op, const char **w
 	if (body.size > BODY_SIZE_MAX)
 		return refuse(why, SYNOD_TOO_LARGE, "the request is larger than 2 MiB");
 	error = op == OP_TXN ? transaction_decode(body, &transaction, why)
-			     : operation_decode(op, body, &operation, why);
+	                     : operation_decode(op, body, &operation, why);
 	/* We do not encode malformed messages, except that texts are as they were given. */
 	if (error == SYNOD_BAD_MESSAGE)
 		return refuse(why, SYNOD_BAD_PATH, "a path or name is not valid UTF-8");
@@ -143,7 +143,7 @@ check_encoded(const struct buffer *out, size_t begin, uint8_t op, const char **w
 
 static int
 append_write(struct buffer *out, uint8_t op, const char *path, struct slice data,
-	     const struct synod_write_options *options, const char **why)
+             const struct synod_write_options *options, const char **why)
 {
 	static const struct synod_write_options none;
 	struct operation operation = {.op = op, .data = data};
@@ -156,12 +156,12 @@ append_write(struct buffer *out, uint8_t op, const char *path, struct slice data
 	operation.path = slice_of(path);
 	operation.flags = write_flags(options);
 	return append_operation(out, &operation, options->conditions, options->condition_count,
-				why);
+	                        why);
 }
 
 int
 request_write(struct buffer *out, uint8_t op, const char *path, struct slice data,
-	      const struct synod_write_options *options, const char **why)
+              const struct synod_write_options *options, const char **why)
 {
 	size_t begin = out->size;
 	int error = append_write(out, op, path, data, options, why);
@@ -200,7 +200,7 @@ append_read_inside(struct buffer *out, const struct synod_operation *from, const
 	}
 	/* CHECK is nothing but conditions; they come in the write options, as everywhere. */
 	return append_operation(out, &operation, write != NULL ? write->conditions : NULL,
-				write != NULL ? write->condition_count : 0, why);
+	                        write != NULL ? write->condition_count : 0, why);
 }
 
 static bool
@@ -212,7 +212,7 @@ is_read(enum synod_op op)
 
 static int
 append_branch(struct buffer *out, const struct synod_operation *operations, size_t count,
-	      const char **why)
+              const char **why)
 {
 	if (count > TXN_OPERATIONS_MAX)
 		return refuse(why, SYNOD_BAD_ARGUMENT, "more than 128 operations in a branch");
@@ -225,14 +225,14 @@ append_branch(struct buffer *out, const struct synod_operation *operations, size
 
 		if ((unsigned)operation->op > UINT8_MAX)
 			return refuse(why, SYNOD_BAD_ARGUMENT,
-				      "unknown operation in a transaction");
+			              "unknown operation in a transaction");
 		pack_array(out, 2);
 		pack_u64(out, (uint8_t)operation->op);
 		error = is_read(operation->op)
-				? append_read_inside(out, operation, why)
-				: append_write(out, (uint8_t)operation->op, operation->path,
-					       request_data(operation->data, operation->size),
-					       operation->write, why);
+		                ? append_read_inside(out, operation, why)
+		                : append_write(out, (uint8_t)operation->op, operation->path,
+		                               request_data(operation->data, operation->size),
+		                               operation->write, why);
 		if (error != SYNOD_OK)
 			return error;
 	}

@@ -11,7 +11,7 @@
  * text.
  */
 int request_write(struct buffer *out, uint8_t op, const char *path, struct slice data,
-		  const struct synod_write_options *options, const char **why);
+                  const struct synod_write_options *options, const char **why);
 int request_txn(struct buffer *out, const struct synod_transaction *transaction, const char **why);
 
 /* One page of a GET, STAT, LIST or LOG; OPERATION has everything but its op's conditions. */

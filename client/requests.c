@@ -316,7 +316,7 @@ requeue(struct session *session, struct lane *lane, struct call *call)
 
 static void
 finish_paged(struct session *session, struct lane *lane, struct call *call,
-	     const struct response *response)
+             const struct response *response)
 {
 	if (pages_on_response(call->pages, buffer_slice(&call->body), response) &&
 	    requeue(session, lane, call))
@@ -339,7 +339,7 @@ finish(struct session *session, struct lane *lane, struct call *call,
 	if (!call->is_abandoned) {
 		if (scratch(session) != NULL)
 			outcome_decode(session->scratch, call->op, buffer_slice(&call->body),
-				       response);
+			               response);
 		deliver(session, call, &session->scratch);
 	}
 	if (is_number_left) {
@@ -423,8 +423,8 @@ expire(struct session *session, struct lane *lane, struct call *call, bool is_se
 {
 	if (is_write(call) && call->attempts > 0) {
 		deliver_error(session, call,
-			      PLANTED(UNKNOWN_TOLD_AS_TIMEOUT) ? SYNOD_TIMEOUT : SYNOD_UNKNOWN,
-			      "no answer came in time");
+		              PLANTED(UNKNOWN_TOLD_AS_TIMEOUT) ? SYNOD_TIMEOUT : SYNOD_UNKNOWN,
+		              "no answer came in time");
 		reduce_to_nothing(session, call);
 		return;
 	}
@@ -477,7 +477,7 @@ check_progress(struct session *session)
 	session->progress_us = session->now_us;
 	if (endpoints_count(session->options.endpoints) > 1) {
 		contact_switch(&session->contact, SYNOD_TIMEOUT,
-			       "the member does not answer requests", session->now_us);
+		               "the member does not answer requests", session->now_us);
 		return;
 	}
 	go_back_all(session);

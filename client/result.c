@@ -7,9 +7,9 @@
 #include "shared/fields.h"
 
 /* Fewer bytes than these cannot hold one: a count that promises more is a lie. */
-#define CHILD_SIZE_MIN	4
+#define CHILD_SIZE_MIN  4
 #define CHANGE_SIZE_MIN 8
-#define PAIR_SIZE_MIN	3
+#define PAIR_SIZE_MIN   3
 
 struct outcome *
 outcome_new(void)
@@ -181,7 +181,7 @@ read_children(struct outcome *outcome, struct cursor *cursor)
 	}
 	if (count > 0) {
 		child = grow(&array, result->child_count, &outcome->child_capacity, count,
-			     sizeof *child);
+		             sizeof *child);
 		result->children = array;
 		if (child == NULL) {
 			outcome->arena.has_failed = true;
@@ -254,7 +254,7 @@ read_changes(struct outcome *outcome, struct cursor *cursor)
 	}
 	if (count > 0) {
 		if (grow(&array, result->change_count, &outcome->change_capacity, count,
-			 sizeof *result->changes) == NULL) {
+		         sizeof *result->changes) == NULL) {
 			outcome->arena.has_failed = true;
 			return;
 		}
@@ -344,7 +344,7 @@ read_message(struct arena *arena, struct cursor *cursor, struct synod_result *re
 
 static void
 read_pair(struct arena *arena, const struct operation *operation, struct cursor *cursor,
-	  struct synod_result *result)
+          struct synod_result *result)
 {
 	struct fields fields = fields_enter(cursor, 2);
 
@@ -362,7 +362,7 @@ read_pair(struct arena *arena, const struct operation *operation, struct cursor 
 /* The branch's results, fewer than its operations when one failed. */
 static void
 read_pairs(struct outcome *outcome, struct cursor *cursor, struct cursor operations,
-	   uint32_t operation_count)
+           uint32_t operation_count)
 {
 	struct synod_result *result = &outcome->result;
 	uint32_t count = cursor_array(cursor);
@@ -457,7 +457,7 @@ read_result(struct outcome *outcome, uint8_t op, struct slice body, struct curso
 
 void
 outcome_decode(struct outcome *outcome, uint8_t op, struct slice body,
-	       const struct response *response)
+               const struct response *response)
 {
 	struct synod_result *result = &outcome->result;
 	struct cursor cursor;

@@ -31,6 +31,6 @@ void outcome_fail(struct outcome *outcome, int error, const char *message);
  * response's, or BAD_MESSAGE for an answer that OP cannot have, or NO_MEMORY.
  */
 void outcome_decode(struct outcome *outcome, uint8_t op, struct slice body,
-		    const struct response *response);
+                    const struct response *response);
 
 #endif

@@ -176,8 +176,8 @@ on_idle(void *owner)
 	}
 	requests_pump(session);
 	contact_set_waiting(contact,
-			    session->awaited_count > 0 || session->keepalive_unanswered_us != 0,
-			    session->now_us);
+	                    session->awaited_count > 0 || session->keepalive_unanswered_us != 0,
+	                    session->now_us);
 	contact_flush(contact, session->now_us);
 	set_timer(session);
 }

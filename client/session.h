@@ -26,8 +26,8 @@
 
 /* Answers awaited at a time, and the bytes of their requests: within what a member grants to one
  * connection. */
-#define AWAITED_MAX	      SESSION_WINDOW
-#define AWAITED_SLOTS	      2048 /* a power of two, so that a free one is always near */
+#define AWAITED_MAX           SESSION_WINDOW
+#define AWAITED_SLOTS         2048 /* a power of two, so that a free one is always near */
 #define AWAITED_BYTES_MAX     (8u << 20)
 
 #define KEEPALIVES_REMEMBERED 16
@@ -87,8 +87,8 @@ struct session {
 	size_t awaited_bytes;
 	uint64_t last_xid;
 	uint64_t earliest_deadline_us; /* no call's deadline is before it */
-	uint64_t progress_us;	       /* the last answer, or when one began to be awaited */
-	uint64_t seen_revision;	       /* the highest that was answered */
+	uint64_t progress_us;          /* the last answer, or when one began to be awaited */
+	uint64_t seen_revision;        /* the highest that was answered */
 	struct outcome *scratch;       /* for results that only a callback sees */
 
 	/* The session's life. */
@@ -103,11 +103,11 @@ struct session {
 	uint64_t keepalive_sent_us[KEEPALIVES_REMEMBERED];
 	uint64_t keepalive_next_us;
 	uint64_t keepalive_unanswered_us; /* the first unanswered one was sent then; 0: none */
-	struct call attach_call;	  /* SESSION_OPEN or SESSION_ATTACH */
-	uint64_t opening_us;		  /* when SESSION_OPEN was first sent with this secret */
-	struct call learn_call;		  /* MEMBERS */
-	enum synod_state state;		  /* as last reported */
-	bool has_expired;		  /* and no other session was opened since */
+	struct call attach_call;          /* SESSION_OPEN or SESSION_ATTACH */
+	uint64_t opening_us;              /* when SESSION_OPEN was first sent with this secret */
+	struct call learn_call;           /* MEMBERS */
+	enum synod_state state;           /* as last reported */
+	bool has_expired;                 /* and no other session was opened since */
 	bool is_overdue_reported;
 	atomic_uint_least64_t public_id;
 	atomic_uint_least64_t public_deadline_us; /* until then the session can be counted on */
@@ -187,7 +187,7 @@ void life_on_alive(struct session *session, const struct frame *frame);
 void life_on_time(struct session *session);
 uint64_t life_next_us(const struct session *session);
 void life_pump(struct session *session); /* open or attach if needed and possible */
-void life_end(struct session *session);	 /* the ensemble says that the session has ended */
+void life_end(struct session *session);  /* the ensemble says that the session has ended */
 bool life_may_write(struct session *session, const struct call *call);
 void life_report(struct session *session);
 

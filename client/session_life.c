@@ -106,7 +106,7 @@ life_report(struct session *session)
 		return;
 	session_enter_callback();
 	session->options.on_state(session->options.state_context, state,
-				  remaining_ms(session, session->now_us));
+	                          remaining_ms(session, session->now_us));
 	session_leave_callback();
 }
 
@@ -164,7 +164,7 @@ life_pump(struct session *session)
 		return;
 	if (session->life == LIFE_NONE) {
 		session->options.clock->ops->random(session->options.clock, session->secret,
-						    SECRET_SIZE);
+		                                    SECRET_SIZE);
 		session->life = LIFE_OPENING;
 		session->opening_us = session->now_us;
 	}
@@ -214,7 +214,7 @@ on_attached(struct session *session, const struct response *response)
 	if (cursor_finish(&cursor) != SYNOD_OK || id == 0 || timeout_ms < SESSION_TIMEOUT_MIN_MS ||
 	    (session->life == LIFE_OPEN && id != session->id)) {
 		contact_switch(&session->contact, SYNOD_BAD_MESSAGE,
-			       "its answer about the session makes no sense", session->now_us);
+		               "its answer about the session makes no sense", session->now_us);
 		return;
 	}
 	if (session->life == LIFE_OPENING)
@@ -391,7 +391,7 @@ life_on_time(struct session *session)
 		session->keepalive_unanswered_us = session->now_us;
 		if (endpoints_count(session->options.endpoints) > 1)
 			contact_switch(&session->contact, SYNOD_NO_QUORUM,
-				       "the member cannot keep the session alive", session->now_us);
+			               "the member cannot keep the session alive", session->now_us);
 	}
 	if (session->is_attached && session->now_us >= session->keepalive_next_us)
 		send_keepalive(session);

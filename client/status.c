@@ -40,7 +40,7 @@ finish_answers(struct answer *answers, unsigned count)
 /* Ask every endpoint; *ANSWERS has *COUNT of them. */
 static int
 ask_all(struct synod *synod, uint8_t op, struct slice body, unsigned timeout_ms,
-	struct answer **answers, unsigned *count)
+        struct answer **answers, unsigned *count)
 {
 	*count = endpoints_count(&synod->endpoints);
 	*answers = calloc(*count, sizeof **answers);
@@ -78,7 +78,7 @@ role_name(uint8_t role)
 
 static void
 convert_status(struct arena *arena, const struct member_status *from,
-	       struct synod_member_status *to)
+               struct synod_member_status *to)
 {
 	to->name = text_of(arena, from->name);
 	to->member_id = from->member_id;
@@ -163,7 +163,7 @@ synod_status(struct synod *synod, unsigned timeout_ms, struct synod_status **sta
 		error = SYNOD_NO_MEMORY;
 	if (error == SYNOD_OK)
 		error = ask_all(synod, OP_STATUS, buffer_slice(&body), or_default(timeout_ms),
-				&answers, &count);
+		                &answers, &count);
 	if (error == SYNOD_OK)
 		block->status.members =
 			arena_alloc(&block->arena, count * sizeof *block->status.members);
@@ -262,7 +262,7 @@ choose_members(const struct answer *answers, unsigned count, struct members_bloc
 			return SYNOD_NO_MEMORY;
 		error = read_members(block, answers[i].result);
 		if (error == SYNOD_OK && (*best == NULL || (knows_a_leader(&block->members) &&
-							    !knows_a_leader(&(*best)->members))))
+		                                            !knows_a_leader(&(*best)->members))))
 			members_replace(best, block);
 		else
 			synod_members_free(&block->members);
@@ -284,8 +284,8 @@ synod_members(struct synod *synod, unsigned timeout_ms, struct synod_members **m
 	*members = NULL;
 	pack_array(&body, 0);
 	error = body.failed ? SYNOD_NO_MEMORY
-			    : ask_all(synod, OP_MEMBERS, buffer_slice(&body),
-				      or_default(timeout_ms), &answers, &count);
+	                    : ask_all(synod, OP_MEMBERS, buffer_slice(&body),
+	                              or_default(timeout_ms), &answers, &count);
 	if (error == SYNOD_OK)
 		error = choose_members(answers, count, &best);
 	finish_answers(answers, count);
@@ -336,7 +336,7 @@ synod_transfer(struct synod *synod, const char *name, unsigned timeout_ms)
 		struct answer answer = {.address = endpoints_at(&synod->endpoints, i)};
 
 		error = ask(synod, &answer, 1, OP_TRANSFER, buffer_slice(&body),
-			    or_default(timeout_ms));
+		            or_default(timeout_ms));
 		if (error == SYNOD_OK)
 			error = answer.error;
 		answer_fini(&answer);

@@ -4,7 +4,7 @@
 #include "client/handle.h"
 #include "shared/error.h"
 
-#define ENDPOINTS_DEFAULT	"127.0.0.1:7400"
+#define ENDPOINTS_DEFAULT       "127.0.0.1:7400"
 #define CALL_TIMEOUT_DEFAULT_MS 30000
 
 const char *
@@ -41,7 +41,7 @@ endpoints_of(const struct synod_options *options)
 	if (text == NULL)
 		text = getenv("SYNOD_ENDPOINTS");
 	return text != NULL && (options->endpoints != NULL || text[0] != '\0') ? text
-									       : ENDPOINTS_DEFAULT;
+	                                                                       : ENDPOINTS_DEFAULT;
 }
 
 static void
@@ -62,9 +62,9 @@ open_session(struct synod *synod, const struct synod_options *options)
 		.endpoints = &synod->endpoints,
 		.pool = &synod->pool,
 		.session_timeout_ms = options->session_timeout_ms != 0 ? options->session_timeout_ms
-								       : SESSION_TIMEOUT_DEFAULT_MS,
+	                                                               : SESSION_TIMEOUT_DEFAULT_MS,
 		.call_timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms
-								 : CALL_TIMEOUT_DEFAULT_MS,
+	                                                         : CALL_TIMEOUT_DEFAULT_MS,
 		.on_state = options->on_state,
 		.state_context = options->context,
 		.on_stopped = on_stopped,
@@ -102,7 +102,7 @@ open_parts(struct synod *synod, const struct synod_options *options)
 
 int
 handle_open(const struct environment *environment, const struct synod_options *options,
-	    struct synod **result)
+            struct synod **result)
 {
 	static const struct synod_options defaults;
 	struct synod *synod;

@@ -101,7 +101,7 @@ struct synod;
 enum synod_state {
 	SYNOD_CONNECTED, /* a member answers, and the session, if one is open, is confirmed */
 	SYNOD_SUSPENDED, /* not so; the session may still live */
-	SYNOD_EXPIRED,	 /* the session has ended; the next write opens a new one */
+	SYNOD_EXPIRED,   /* the session has ended; the next write opens a new one */
 };
 
 struct synod_options {
@@ -147,7 +147,7 @@ struct synod_stat {
 	uint64_t created; /* revisions */
 	uint64_t modified;
 	uint64_t children_modified;
-	uint64_t version;	   /* data writes since creation, from 0 */
+	uint64_t version;          /* data writes since creation, from 0 */
 	uint64_t children_version; /* creations and deletions of children */
 	uint64_t access_version;
 	uint64_t created_ms; /* Unix time, informational */
@@ -156,7 +156,7 @@ struct synod_stat {
 	uint64_t data_size;
 	uint64_t children; /* how many now */
 	uint64_t sequence; /* how many ever */
-	bool has_data;	   /* absent data is not empty data */
+	bool has_data;     /* absent data is not empty data */
 };
 
 struct synod_node {
@@ -205,10 +205,10 @@ struct synod_result {
 	struct synod_change *changes; /* log */
 	size_t change_count;
 	uint64_t oldest_revision;     /* log: history before this is not kept */
-	bool more;		      /* list, log: the limit cut it */
-	uint64_t deleted;	      /* delete: how many nodes */
-	bool then_taken;	      /* txn: the conditions held */
-	int failed_index;	      /* txn: operation that failed, -1: none */
+	bool more;                    /* list, log: the limit cut it */
+	uint64_t deleted;             /* delete: how many nodes */
+	bool then_taken;              /* txn: the conditions held */
+	int failed_index;             /* txn: operation that failed, -1: none */
 	struct synod_result *results; /* txn: one per operation */
 	size_t result_count;
 };
@@ -261,9 +261,9 @@ struct synod_write_options {
 	size_t condition_count;
 	bool sequential;    /* create: append the parent's counter, %010u, to the name */
 	bool make_parents;  /* create, put: create missing parents */
-	bool recursive;	    /* delete: the whole subtree, in one revision */
+	bool recursive;     /* delete: the whole subtree, in one revision */
 	bool want_previous; /* result->previous: the node as it was */
-	bool want_stat;	    /* result->node.stat: the node as it is now */
+	bool want_stat;     /* result->node.stat: the node as it is now */
 };
 
 /*
@@ -276,54 +276,54 @@ struct synod_write_options {
  * RESULT may be NULL when only the code matters (here and everywhere).
  */
 SYNOD_API int synod_create(struct synod *synod, const char *path, const void *data, size_t size,
-			   const struct synod_write_options *options, struct synod_result **result);
+                           const struct synod_write_options *options, struct synod_result **result);
 
 /* Replace the data of an existing node: as synod_create, with SYNOD_NOT_FOUND. */
 SYNOD_API int synod_set(struct synod *synod, const char *path, const void *data, size_t size,
-			const struct synod_write_options *options, struct synod_result **result);
+                        const struct synod_write_options *options, struct synod_result **result);
 
 /* Create the node or replace its data. */
 SYNOD_API int synod_put(struct synod *synod, const char *path, const void *data, size_t size,
-			const struct synod_write_options *options, struct synod_result **result);
+                        const struct synod_write_options *options, struct synod_result **result);
 
 /* Delete a node: SYNOD_NOT_FOUND, SYNOD_NOT_EMPTY (unless recursive). */
 SYNOD_API int synod_delete(struct synod *synod, const char *path,
-			   const struct synod_write_options *options, struct synod_result **result);
+                           const struct synod_write_options *options, struct synod_result **result);
 
 /* ---- reads ---- */
 
 enum synod_consistency {
 	SYNOD_LINEARIZABLE = 0, /* reflects every write answered before it began, by anybody */
-	SYNOD_AT_LEAST = 1,	/* from any member, at least as new as a revision */
-	SYNOD_LOCAL = 2,	/* whatever the member has; result->stale_ms says how old at most */
+	SYNOD_AT_LEAST = 1,     /* from any member, at least as new as a revision */
+	SYNOD_LOCAL = 2,        /* whatever the member has; result->stale_ms says how old at most */
 };
 
 struct synod_read_options {
 	struct synod_call call;
 	enum synod_consistency consistency;
 	uint64_t at_least; /* SYNOD_AT_LEAST */
-	bool with_stat;	   /* list: each child's stat */
-	bool with_data;	   /* list, log: data too */
-	bool recursive;	   /* log: the subtree */
+	bool with_stat;    /* list: each child's stat */
+	bool with_data;    /* list, log: data too */
+	bool recursive;    /* log: the subtree */
 	const char *after; /* list: only names greater than this */
-	uint64_t from;	   /* log: first revision */
-	uint64_t limit;	   /* list, log; 0: everything (fetched in pages of one revision) */
+	uint64_t from;     /* log: first revision */
+	uint64_t limit;    /* list, log; 0: everything (fetched in pages of one revision) */
 };
 
 /* A node's data and stat.  SYNOD_NOT_FOUND, SYNOD_BAD_PATH. */
 SYNOD_API int synod_get(struct synod *synod, const char *path,
-			const struct synod_read_options *options, struct synod_result **result);
+                        const struct synod_read_options *options, struct synod_result **result);
 
 SYNOD_API int synod_stat(struct synod *synod, const char *path,
-			 const struct synod_read_options *options, struct synod_result **result);
+                         const struct synod_read_options *options, struct synod_result **result);
 
 /* The children of a node, by name. */
 SYNOD_API int synod_list(struct synod *synod, const char *path,
-			 const struct synod_read_options *options, struct synod_result **result);
+                         const struct synod_read_options *options, struct synod_result **result);
 
 /* The changes of a node or subtree, oldest first.  SYNOD_COMPACTED when FROM is no longer kept. */
 SYNOD_API int synod_log(struct synod *synod, const char *path,
-			const struct synod_read_options *options, struct synod_result **result);
+                        const struct synod_read_options *options, struct synod_result **result);
 
 /* ---- transactions ---- */
 
@@ -364,7 +364,7 @@ struct synod_transaction {
  * used: each operation has its own.  SYNOD_OP_CHECK consists of write->conditions.
  */
 SYNOD_API int synod_txn(struct synod *synod, const struct synod_transaction *transaction,
-			const struct synod_write_options *options, struct synod_result **result);
+                        const struct synod_write_options *options, struct synod_result **result);
 
 /* ---- the ensemble ---- */
 
@@ -401,7 +401,7 @@ struct synod_member {
 	const char *peer_address;
 	const char *client_address;
 	const char *role;
-	bool reachable;	  /* from the member that answered */
+	bool reachable;   /* from the member that answered */
 	uint64_t matched; /* leader's knowledge: durable up to this slot */
 };
 
@@ -411,7 +411,7 @@ struct synod_members {
 };
 
 SYNOD_API int synod_members(struct synod *synod, unsigned timeout_ms,
-			    struct synod_members **members);
+                            struct synod_members **members);
 SYNOD_API void synod_members_free(struct synod_members *members);
 
 /* Hand leadership to the member called NAME (NULL: any that is caught up).  SYNOD_OK once the

@@ -17,7 +17,7 @@ static int
 report(const char *what, int error)
 {
 	fprintf(stderr, "%s: %s (%s)\n  %s\n", what, synod_error_text(error),
-		synod_error_name(error), synod_error_hint(error));
+	        synod_error_name(error), synod_error_hint(error));
 	return 1;
 }
 
@@ -47,7 +47,7 @@ count_visit(struct synod *synod)
 			.number = result->node.stat.version,
 		};
 		struct synod_write_options options = {.conditions = &unchanged,
-						      .condition_count = 1};
+		                                      .condition_count = 1};
 
 		synod_result_free(result);
 		error = synod_set(synod, "/quickstart/visits", text, strlen(text), &options, NULL);

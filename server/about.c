@@ -21,7 +21,8 @@ fill_members(struct member *member, struct status_half *half)
 		row->id = known->id;
 		memcpy(row->name, known->name, sizeof row->name);
 		memcpy(row->peer_address, known->address, sizeof row->peer_address);
-		memcpy(row->client_address, member->client_addresses[i], sizeof row->client_address);
+		memcpy(row->client_address, member->client_addresses[i],
+		       sizeof row->client_address);
 		row->role = ROLE_FOLLOWER;
 		if (is_self)
 			row->role = (uint8_t)member->view.role;
@@ -93,7 +94,8 @@ take_transfer(struct member *member, struct pending *pending, const struct reque
 		return;
 	}
 	if (member->view.role != ROLE_LEADER) {
-		pending_fail(member, pending, SYNOD_RETRY, "this member does not lead: ask the leader");
+		pending_fail(member, pending, SYNOD_RETRY,
+		             "this member does not lead: ask the leader");
 		return;
 	}
 	event.transfer = target ? target->id : 0;

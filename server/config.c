@@ -14,9 +14,9 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define DEFAULT_NAME	     "synod"
+#define DEFAULT_NAME         "synod"
 #define DEFAULT_PEER_ADDRESS "127.0.0.1:7401"
-#define DEFAULT_CLIENTS	     "127.0.0.1:7400"
+#define DEFAULT_CLIENTS      "127.0.0.1:7400"
 
 void
 config_init(struct config *config)
@@ -93,14 +93,14 @@ bad_option(int found, char **argv, char *why)
 	}
 	if (suggestion)
 		snprintf(why, CONFIG_WHY_SIZE, "%.100s: no such option; did you mean --%s?", word,
-			 suggestion);
+		         suggestion);
 	else if (optopt && strncmp(word, "--", 2) != 0)
 		snprintf(why, CONFIG_WHY_SIZE, "-%c: no such option; see synodd --help", optopt);
 	else
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "%.100s: no such option, or not a clear one; see "
-			 "synodd --help",
-			 word);
+		         "%.100s: no such option, or not a clear one; see "
+		         "synodd --help",
+		         word);
 	for (char *c = why; suggestion && *c; c++)
 		*c = *c == '_' ? '-' : *c;
 	return SYNOD_BAD_ARGUMENT;
@@ -143,7 +143,7 @@ walk(struct config *config, int argc, char **argv, bool is_for_settings, const c
 	}
 	if (optind < argc) {
 		snprintf(why, CONFIG_WHY_SIZE, "\"%.100s\": not an option; see synodd --help",
-			 argv[optind]);
+		         argv[optind]);
 		return SYNOD_BAD_ARGUMENT;
 	}
 	return SYNOD_OK;
@@ -202,8 +202,8 @@ finish_data(struct config *config, char *why)
 		return SYNOD_OK;
 	config->data[0] = 0;
 	snprintf(why, CONFIG_WHY_SIZE,
-		 "no data directory: set data (--data DIR), or XDG_STATE_HOME or "
-		 "HOME to an absolute path");
+	         "no data directory: set data (--data DIR), or XDG_STATE_HOME or "
+	         "HOME to an absolute path");
 	return SYNOD_BAD_CONFIG;
 }
 
@@ -224,9 +224,9 @@ finish_members(struct config *config, char *why)
 		strcpy(config->name, config->members[0].name);
 	if (!config->name[0]) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "name is not set: say which of the members in peers this one is (--name "
-			 "%s)",
-			 config->members[0].name);
+		         "name is not set: say which of the members in peers this one is (--name "
+		         "%s)",
+		         config->members[0].name);
 		return SYNOD_BAD_CONFIG;
 	}
 	config->self = 0;
@@ -236,9 +236,9 @@ finish_members(struct config *config, char *why)
 	}
 	if (!config->self) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "name \"%s\" is not in peers \"%.300s\": add it there, or correct one of "
-			 "them",
-			 config->name, config->peers);
+		         "name \"%s\" is not in peers \"%.300s\": add it there, or correct one of "
+		         "them",
+		         config->name, config->peers);
 		return SYNOD_BAD_CONFIG;
 	}
 	if (config->member_count % 2 == 0)
@@ -258,15 +258,15 @@ check_addresses(struct config *config, char *why)
 		peer_address = config->members[config->self - 1].address;
 	if (strcmp(config->clients, peer_address) == 0 && !value_port_is_free(config->clients)) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "clients and members cannot share the address %s: choose another port for "
-			 "clients",
-			 config->clients);
+		         "clients and members cannot share the address %s: choose another port for "
+		         "clients",
+		         config->clients);
 		return SYNOD_BAD_CONFIG;
 	}
 	if (config->advertise[0] && value_port_is_free(config->advertise)) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "advertise: \"%s\": clients need a port from 1 to 65535",
-			 config->advertise);
+		         "advertise: \"%s\": clients need a port from 1 to 65535",
+		         config->advertise);
 		return SYNOD_BAD_CONFIG;
 	}
 	if (value_host_is_any(config->clients) && !config->advertise[0])
@@ -282,18 +282,18 @@ check_times(const struct config *config, char *why)
 {
 	if (config->election_timeout_min_ms >= config->election_timeout_max_ms) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "election_timeout_min_ms %" PRIu64 " must be less than "
-			 "election_timeout_max_ms %" PRIu64
-			 ": members must not all wait equally long",
-			 config->election_timeout_min_ms, config->election_timeout_max_ms);
+		         "election_timeout_min_ms %" PRIu64 " must be less than "
+		         "election_timeout_max_ms %" PRIu64
+		         ": members must not all wait equally long",
+		         config->election_timeout_min_ms, config->election_timeout_max_ms);
 		return SYNOD_BAD_CONFIG;
 	}
 	if (config->heartbeat_ms * 2 > config->election_timeout_min_ms) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "heartbeat_ms %" PRIu64 " must be at most half of "
-			 "election_timeout_min_ms %" PRIu64
-			 ": one lost heartbeat must not cost the leader",
-			 config->heartbeat_ms, config->election_timeout_min_ms);
+		         "heartbeat_ms %" PRIu64 " must be at most half of "
+		         "election_timeout_min_ms %" PRIu64
+		         ": one lost heartbeat must not cost the leader",
+		         config->heartbeat_ms, config->election_timeout_min_ms);
 		return SYNOD_BAD_CONFIG;
 	}
 	return SYNOD_OK;

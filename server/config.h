@@ -15,16 +15,16 @@
 #include "server/storage/identity.h"
 #include "shared/log.h"
 
-#define CONFIG_WHY_SIZE	     512
-#define CONFIG_PATH_MAX	     4095
+#define CONFIG_WHY_SIZE      512
+#define CONFIG_PATH_MAX      4095
 #define CONFIG_PEERS_MAX     4095
 #define CONFIG_FILE_SIZE_MAX (1u << 20)
 #define CONFIG_WARNINGS_MAX  4
 
 enum config_action {
 	CONFIG_RUN,
-	CONFIG_CHECK,	/* -n: the configuration is valid; say so and end */
-	CONFIG_HELP,	/* --help: config_print_help() and end */
+	CONFIG_CHECK,   /* -n: the configuration is valid; say so and end */
+	CONFIG_HELP,    /* --help: config_print_help() and end */
 	CONFIG_VERSION, /* --version */
 };
 
@@ -42,9 +42,9 @@ struct config {
 	member_id self;
 	char clients[MEMBER_ADDRESS_MAX + 1];
 	char advertise[MEMBER_ADDRESS_MAX + 1]; /* empty: the address that `clients` really got */
-	char listen[MEMBER_ADDRESS_MAX + 1];	/* empty: this member's address in the configuration
-						   in force, which peers is only the first of */
-	char log_file[CONFIG_PATH_MAX + 1];	/* empty: standard error */
+	char listen[MEMBER_ADDRESS_MAX + 1];    /* empty: this member's address in the configuration
+	                                           in force, which peers is only the first of */
+	char log_file[CONFIG_PATH_MAX + 1];     /* empty: standard error */
 	enum log_level log_level;
 
 	uint64_t heartbeat_ms;

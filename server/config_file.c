@@ -34,7 +34,7 @@ on_setting(cfg_t *cfg, cfg_opt_t *opt)
 	snprintf(where, sizeof where, "%.160s:%d: %s", reading.file, cfg->line, setting->key);
 	if (reading.seen & bit) {
 		snprintf(reading.why, CONFIG_WHY_SIZE, "%s is set twice; remove one of the lines",
-			 where);
+		         where);
 		reading.error = SYNOD_BAD_CONFIG;
 		return -1;
 	}
@@ -62,8 +62,8 @@ on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
 		suggestion = setting_nearest(word);
 	}
 	snprintf(reading.why, CONFIG_WHY_SIZE, "%.160s:%d: %s%s%s%s", reading.file, cfg->line, text,
-		 suggestion ? "; did you mean " : "", suggestion ? suggestion : "",
-		 word[0] && !suggestion ? "; synod.conf(5) lists them all" : "");
+	         suggestion ? "; did you mean " : "", suggestion ? suggestion : "",
+	         word[0] && !suggestion ? "; synod.conf(5) lists them all" : "");
 	reading.error = SYNOD_BAD_CONFIG;
 }
 
@@ -93,7 +93,7 @@ blank_comments(char *text)
 		} else if (*c == '"' || *c == '\'') {
 			quote = *c;
 		} else if (*c == '#' ||
-			   (*c == '/' && c[1] == '/' && (c == text || !is_word(c[-1])))) {
+		           (*c == '/' && c[1] == '/' && (c == text || !is_word(c[-1])))) {
 			for (; *c && *c != '\n'; c++)
 				*c = ' ';
 			c--;
@@ -155,7 +155,7 @@ config_parse_text(struct config *config, const char *file, struct slice text, ch
 	/* libconfuse takes a C string: it would silently stop at a zero byte. */
 	if (text.size && memchr(text.bytes, 0, text.size)) {
 		snprintf(why, CONFIG_WHY_SIZE, "%.160s: contains a zero byte: not a text file",
-			 file);
+		         file);
 		return SYNOD_BAD_CONFIG;
 	}
 	char *copy = check_malloc(text.size + 1);
@@ -167,8 +167,8 @@ config_parse_text(struct config *config, const char *file, struct slice text, ch
 
 	if (open_comment) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "%.160s:%u: this comment does not end: */ is missing", file,
-			 line_of(copy, open_comment));
+		         "%.160s:%u: this comment does not end: */ is missing", file,
+		         line_of(copy, open_comment));
 		error = SYNOD_BAD_CONFIG;
 	} else {
 		reading = (struct reading){config, file, why, SYNOD_OK, 0};
@@ -207,7 +207,7 @@ read_file(const char *file, struct buffer *text, char *why)
 	close(fd);
 	if (text->size > CONFIG_FILE_SIZE_MAX) {
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "%.300s: larger than 1 MiB: not a configuration file", file);
+		         "%.300s: larger than 1 MiB: not a configuration file", file);
 		return SYNOD_BAD_CONFIG;
 	}
 	return SYNOD_OK;

@@ -18,7 +18,7 @@ const struct setting settings[SETTING_COUNT] = {
 
 static int
 set_text(char *field, size_t size, const char *value, const char *(*check)(const char *),
-	 const char *where, char *why)
+         const char *where, char *why)
 {
 	const char *wrong = check(value);
 
@@ -34,7 +34,7 @@ set_text(char *field, size_t size, const char *value, const char *(*check)(const
 
 static int
 set_number(const struct setting *setting, uint64_t *field, const char *value, const char *where,
-	   char *why)
+           char *why)
 {
 	bool is_size = setting->kind == KIND_SIZE;
 
@@ -42,9 +42,9 @@ set_number(const struct setting *setting, uint64_t *field, const char *value, co
 	    *field <= setting->max)
 		return SYNOD_OK;
 	snprintf(why, CONFIG_WHY_SIZE,
-		 "%s: \"%.100s\": must be a whole number from %" PRIu64 " to %" PRIu64 "%s", where,
-		 value, setting->min, setting->max,
-		 is_size ? " (K, M or G may follow it: 64M)" : "");
+	         "%s: \"%.100s\": must be a whole number from %" PRIu64 " to %" PRIu64 "%s", where,
+	         value, setting->min, setting->max,
+	         is_size ? " (K, M or G may follow it: 64M)" : "");
 	return SYNOD_BAD_CONFIG;
 }
 
@@ -64,7 +64,7 @@ set_peers(struct config *config, const char *value, const char *where, char *why
 
 int
 setting_set(struct config *config, const struct setting *setting, const char *value,
-	    const char *where, char *why)
+            const char *where, char *why)
 {
 	void *field = (char *)config + setting->offset;
 
@@ -78,7 +78,7 @@ setting_set(struct config *config, const struct setting *setting, const char *va
 		if (log_level_from_name(value, field) == SYNOD_OK)
 			return SYNOD_OK;
 		snprintf(why, CONFIG_WHY_SIZE,
-			 "%s: \"%.100s\": must be error, warning, info or debug", where, value);
+		         "%s: \"%.100s\": must be error, warning, info or debug", where, value);
 		return SYNOD_BAD_CONFIG;
 	case KIND_NUMBER:
 	case KIND_SIZE: return set_number(setting, field, value, where, why);

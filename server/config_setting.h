@@ -34,7 +34,7 @@ extern const struct setting settings[SETTING_COUNT];
 
 /* Give SETTING in CONFIG the value VALUE.  WHERE ("FILE:LINE: key", "--option") begins WHY. */
 int setting_set(struct config *config, const struct setting *setting, const char *value,
-		const char *where, char *why);
+                const char *where, char *why);
 
 /* The key most like WORD, or NULL when none is near. */
 const char *setting_nearest(const char *word);

@@ -56,7 +56,7 @@ value_address(const char *text)
 		size_t inside = strspn(text + 1, "0123456789abcdefABCDEF:.%");
 
 		return inside && inside + 2 == host_size && text[host_size - 1] == ']' ? NULL
-										       : form;
+		                                                                       : form;
 	}
 	return host_size && strspn(text, NAME_LETTERS) == host_size ? NULL : form;
 }
@@ -118,7 +118,7 @@ parse_peer(const char *text, size_t size, struct member_identity *member, char *
 
 	if (size == 0 || size >= sizeof part) {
 		snprintf(why, VALUE_WHY_SIZE, "\"%.*s\": must be NAME=HOST:PORT,NAME=HOST:PORT,...",
-			 size > 100 ? 100 : (int)size, text);
+		         size > 100 ? 100 : (int)size, text);
 		return SYNOD_BAD_CONFIG;
 	}
 	memcpy(part, text, size);
@@ -155,15 +155,15 @@ check_differences(const struct member_identity *members, unsigned count, char *w
 		for (unsigned j = 0; j < i; j++) {
 			if (strcmp(members[i].name, members[j].name) == 0) {
 				snprintf(why, VALUE_WHY_SIZE,
-					 "\"%s\" stands there twice: every member needs a name of "
-					 "its own",
-					 members[i].name);
+				         "\"%s\" stands there twice: every member needs a name of "
+				         "its own",
+				         members[i].name);
 				return SYNOD_BAD_CONFIG;
 			}
 			if (strcmp(members[i].address, members[j].address) == 0) {
 				snprintf(why, VALUE_WHY_SIZE,
-					 "%s and %s have the same address %.100s", members[j].name,
-					 members[i].name, members[i].address);
+				         "%s and %s have the same address %.100s", members[j].name,
+				         members[i].name, members[i].address);
 				return SYNOD_BAD_CONFIG;
 			}
 		}
@@ -183,8 +183,8 @@ value_peers(const char *text, struct member_identity *members, unsigned *count, 
 
 		if (found_count == PAXOS_VOTERS_MAX) {
 			snprintf(why, VALUE_WHY_SIZE,
-				 "more than %d members: an ensemble has at most %d voters",
-				 PAXOS_VOTERS_MAX, PAXOS_VOTERS_MAX);
+			         "more than %d members: an ensemble has at most %d voters",
+			         PAXOS_VOTERS_MAX, PAXOS_VOTERS_MAX);
 			return SYNOD_BAD_CONFIG;
 		}
 		error = parse_peer(part, size, &found[found_count], why);

@@ -21,7 +21,7 @@ enum {
 };
 
 /* A read that waits longer for its slot is given back to the client to try elsewhere. */
-#define READ_WAIT_MAX_MS 5000
+#define READ_WAIT_MAX_MS   5000
 
 #define COMMIT_INTERVAL_MS 100
 
@@ -30,8 +30,8 @@ struct executor {
 	struct executor_options options;
 	struct namespace *namespace;
 	struct database *database;
-	struct pending *waiting;     /* reads whose slot is not applied yet, any order */
-	struct pending *done;        /* answered since the last progress report */
+	struct pending *waiting; /* reads whose slot is not applied yet, any order */
+	struct pending *done;    /* answered since the last progress report */
 	struct session_event *session_events;
 	uint32_t session_count, session_capacity;
 	uint64_t reported;
@@ -60,7 +60,8 @@ stop_process(struct executor *executor, int error, const char *what)
 	if (executor->has_failed)
 		return;
 	executor->has_failed = true;
-	snprintf(why, sizeof why, "%s: %s (%s); the journal has everything: start again once the cause is mended",
+	snprintf(why, sizeof why,
+	         "%s: %s (%s); the journal has everything: start again once the cause is mended",
 	         what, error_text(error),
 	         executor->namespace ? namespace_why(executor->namespace) : "");
 	executor->options.fatal(executor->options.context, error, why);
@@ -79,7 +80,8 @@ break_off(struct executor *executor, int error, const char *what)
 		return;
 	}
 	if (!executor->is_down)
-		log_error("%s: the disk is full; going back to the last commit, the journal has the rest",
+		log_error("%s: the disk is full; going back to the last commit, the journal has "
+		          "the rest",
 		          what);
 	executor->is_down = true;
 	executor->generation++;
@@ -121,13 +123,14 @@ static void
 note_session(struct executor *executor, uint64_t session, uint64_t timeout_ms)
 {
 	if (executor->session_count == executor->session_capacity) {
-		executor->session_capacity = executor->session_capacity ? executor->session_capacity * 2 : 16;
-		executor->session_events =
-		    check_realloc(executor->session_events,
-		                  executor->session_capacity * sizeof *executor->session_events);
+		executor->session_capacity =
+			executor->session_capacity ? executor->session_capacity * 2 : 16;
+		executor->session_events = check_realloc(executor->session_events,
+		                                         executor->session_capacity *
+		                                                 sizeof *executor->session_events);
 	}
 	executor->session_events[executor->session_count++] =
-	    (struct session_event){session, timeout_ms};
+		(struct session_event){session, timeout_ms};
 }
 
 static int
@@ -140,14 +143,15 @@ apply_entry(struct executor *executor, uint64_t slot, const struct entry *entry,
 
 	switch (entry->kind) {
 	case ENTRY_COMMAND:
-		return namespace_apply(executor->namespace, slot, bytes, applied, &executor->result);
+		return namespace_apply(executor->namespace, slot, bytes, applied,
+		                       &executor->result);
 	case ENTRY_LEADER_START:
 		cursor_init(&cursor, bytes);
 		ballot_decode(&cursor, &ballot);
 		if (cursor_finish(&cursor) == SYNOD_OK)
 			return namespace_apply_start(
-			    executor->namespace, slot,
-			    (struct command_ballot){ballot.epoch, ballot.round, ballot.member});
+				executor->namespace, slot,
+				(struct command_ballot){ballot.epoch, ballot.round, ballot.member});
 		return namespace_skip(executor->namespace, slot);
 	default: return namespace_skip(executor->namespace, slot);
 	}
@@ -181,8 +185,8 @@ apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
 		       buffer_slice(&executor->result), applied.session_opened);
 }
 
-/* A row of a feed that was broken off.  It is chosen, and will be fed again: who asked may ask again
- * and gets the answer that is kept. */
+/* A row of a feed that was broken off.  It is chosen, and will be fed again: who asked may ask
+ * again and gets the answer that is kept. */
 static void
 skip_row(struct executor *executor, struct apply_row *row)
 {
@@ -216,16 +220,19 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 	*revision = namespace_revision(namespace);
 	switch (pending->op) {
 	case OP_STATUS:
-		status_encode(&executor->result, (const struct status_half *)pending->body, namespace,
-		              database_bytes(executor->database));
+		status_encode(&executor->result, (const struct status_half *)pending->body,
+		              namespace, database_bytes(executor->database));
 		return SYNOD_OK;
 	case OP_MEMBERS:
-		members_encode(&executor->result, (const struct status_half *)pending->body, namespace);
+		members_encode(&executor->result, (const struct status_half *)pending->body,
+		               namespace);
 		return SYNOD_OK;
 	case OP_SESSION_ATTACH:
-		return namespace_attach(namespace, pending->session, body, error, &executor->result);
+		return namespace_attach(namespace, pending->session, body, error,
+		                        &executor->result);
 	default:
-		return namespace_read(namespace, pending->op, body, error, revision, &executor->result);
+		return namespace_read(namespace, pending->op, body, error, revision,
+		                      &executor->result);
 	}
 }
 
@@ -242,8 +249,8 @@ serve(struct executor *executor, struct pending *pending)
 		error = SYNOD_RETRY;
 		buffer_clear(&executor->result);
 	}
-	finish(executor, pending, error, revision, pending->stale_ms, buffer_slice(&executor->result),
-	       error == SYNOD_OK ? pending->session : 0);
+	finish(executor, pending, error, revision, pending->stale_ms,
+	       buffer_slice(&executor->result), error == SYNOD_OK ? pending->session : 0);
 }
 
 static bool
@@ -305,7 +312,8 @@ note_room(struct executor *executor, bool has_room)
 	if (has_room)
 		log_info("the database is committed again");
 	else
-		log_error("the database cannot be committed: disk full; the journal has everything");
+		log_error(
+			"the database cannot be committed: disk full; the journal has everything");
 }
 
 static void
@@ -374,8 +382,9 @@ reopen(struct executor *executor)
 		return; /* the next tick tries again */
 	if (error) {
 		executor->has_failed = true;
-		executor->options.fatal(executor->options.context, error,
-		                        "cannot open the database again; the journal has everything");
+		executor->options.fatal(
+			executor->options.context, error,
+			"cannot open the database again; the journal has everything");
 		return;
 	}
 	executor->is_down = false;
@@ -397,12 +406,13 @@ survey_session(void *context, uint64_t session, uint64_t generation, uint64_t ti
 	struct survey_item *survey = context;
 
 	if (survey->session_count == survey->session_capacity) {
-		survey->session_capacity = survey->session_capacity ? survey->session_capacity * 2 : 64;
-		survey->sessions = check_realloc(survey->sessions,
-		                                 survey->session_capacity * sizeof *survey->sessions);
+		survey->session_capacity =
+			survey->session_capacity ? survey->session_capacity * 2 : 64;
+		survey->sessions = check_realloc(
+			survey->sessions, survey->session_capacity * sizeof *survey->sessions);
 	}
 	survey->sessions[survey->session_count++] =
-	    (struct survey_session){session, generation, timeout_ms};
+		(struct survey_session){session, generation, timeout_ms};
 }
 
 static void

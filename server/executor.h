@@ -42,8 +42,8 @@ struct progress_item {
 	struct actor_item item;
 	uint64_t applied;
 	uint64_t uptime_ms;
-	struct pending *done;          /* answered, or (SESSION_*) to be answered by the member */
-	uint64_t checkpoint_slot;      /* newest multiple of CHECKPOINT_SLOTS applied; 0: none yet */
+	struct pending *done;     /* answered, or (SESSION_*) to be answered by the member */
+	uint64_t checkpoint_slot; /* newest multiple of CHECKPOINT_SLOTS applied; 0: none yet */
 	struct state_hash checkpoint;
 	uint32_t session_count;
 	struct session_event sessions[];
@@ -52,8 +52,8 @@ struct progress_item {
 /* Hashes are compared between members at these slots. */
 #define CHECKPOINT_SLOTS 4096
 
-/* The disk was full: the namespace is back at APPLIED, items of an older generation were dropped, and
- * the feed begins anew from there. */
+/* The disk was full: the namespace is back at APPLIED, items of an older generation were dropped,
+ * and the feed begins anew from there. */
 struct rewound_item {
 	struct actor_item item;
 	uint64_t applied;
@@ -63,14 +63,14 @@ struct rewound_item {
 /* All sessions and recorded members, for a new leader. */
 struct survey_item {
 	struct actor_item item;
-	uint64_t asked_at;   /* the slot of the LEADER_START that asked */
+	uint64_t asked_at; /* the slot of the LEADER_START that asked */
 	uint64_t uptime_ms;
 	uint32_t session_count, session_capacity;
 	struct survey_session {
 		uint64_t session;
 		uint64_t generation;
 		uint64_t timeout_ms;
-	} *sessions;
+	} * sessions;
 	uint32_t member_count;
 	struct survey_member {
 		uint64_t id;
@@ -86,15 +86,15 @@ struct executor;
 
 struct executor_options {
 	enum actor_mode mode;
-	struct namespace *namespace;  /* taken over */
-	struct database *database;    /* taken over */
+	struct namespace *namespace; /* taken over */
+	struct database *database;   /* taken over */
 	struct clock *clock;
-	struct actor *member;         /* gets the items above */
+	struct actor *member; /* gets the items above */
 	void (*fatal)(void *context, int error, const char *why);
 	/* (executor) Open both again, after a full disk broke a transaction off. */
 	int (*reopen)(void *context, struct namespace **namespace, struct database **database);
 	void *context;
-	unsigned commit_interval_ms;  /* default 100 */
+	unsigned commit_interval_ms; /* default 100 */
 };
 
 struct executor *executor_new(const struct executor_options *options);

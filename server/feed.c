@@ -51,10 +51,12 @@ feed_executor(struct member *member)
 			/* Not beyond what is chosen now: what follows may be replaced before
 			 * the answer comes. */
 			uint64_t count = last - member->fed;
-			struct paxos_load load = {.first = member->fed + 1,
-			                          .count_max = count < FEED_ROWS_MAX && !PLANTED(FEED_BEYOND_CHOSEN) ? (uint32_t)count
-			                                                             : FEED_ROWS_MAX,
-			                          .bytes_max = FEED_BYTES_MAX};
+			struct paxos_load load = {
+				.first = member->fed + 1,
+				.count_max = count < FEED_ROWS_MAX && !PLANTED(FEED_BEYOND_CHOSEN)
+			                             ? (uint32_t)count
+			                             : FEED_ROWS_MAX,
+				.bytes_max = FEED_BYTES_MAX};
 
 			free(item);
 			member->is_feed_loading = true;

@@ -9,7 +9,8 @@ forward_request(struct member *member, struct pending *pending, struct slice req
 	struct pending **slot = &member->forwarded[member->next_tag & (FORWARDED_MAX - 1)];
 
 	if (*slot) {
-		pending_fail(member, pending, SYNOD_BUSY, "too many requests are waiting for the leader");
+		pending_fail(member, pending, SYNOD_BUSY,
+		             "too many requests are waiting for the leader");
 		return;
 	}
 	buffer_clear(&member->scratch);
@@ -55,7 +56,8 @@ forward_on_request(struct member *member, uint64_t from, struct slice body)
 		pending_free(member, pending);
 		return SYNOD_OK;
 	}
-	if (!member_leads(member) || (request.op != OP_SESSION_OPEN && op_class(request.op) != OP_CLASS_WRITE)) {
+	if (!member_leads(member) ||
+	    (request.op != OP_SESSION_OPEN && op_class(request.op) != OP_CLASS_WRITE)) {
 		pending_fail(member, pending, SYNOD_RETRY, NULL);
 		return SYNOD_OK;
 	}

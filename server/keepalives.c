@@ -221,7 +221,8 @@ keepalives_on_alive(struct member *member, uint64_t from, struct slice body)
 	count = cursor_array(&cursor);
 	if (cursor.failed)
 		return SYNOD_BAD_MESSAGE;
-	for (struct keepalive_batch **link = &member->keepalives_sent; *link; link = &(*link)->next) {
+	for (struct keepalive_batch **link = &member->keepalives_sent; *link;
+	     link = &(*link)->next) {
 		if ((*link)->id == id) {
 			batch = *link;
 			*link = batch->next;
@@ -278,11 +279,11 @@ propose_expiry(void *context, uint64_t session, uint64_t generation)
 {
 	struct member *member = context;
 	struct command command = {
-	    .type = COMMAND_EXPIRE,
-	    .session = session,
-	    .generation = generation,
-	    .ballot = {member->view.ballot.epoch, member->view.ballot.round,
-	               member->view.ballot.member},
+		.type = COMMAND_EXPIRE,
+		.session = session,
+		.generation = generation,
+		.ballot = {member->view.ballot.epoch, member->view.ballot.round,
+	                   member->view.ballot.member},
 	};
 
 	proposals_add_command(member, &command);

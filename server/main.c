@@ -37,32 +37,32 @@ static void
 fill_options(const struct config *config, struct member_options *options)
 {
 	*options = (struct member_options){
-	    .disk = disk_real(),
-	    .clock = clock_real(),
-	    .fatal = on_fatal,
-	    .name = config->name,
-	    .data = config->data,
-	    .peer_count = config->member_count,
-	    .listen = config->listen[0] ? config->listen : NULL,
-	    .clients = config->clients,
-	    .advertise = config->advertise[0] ? config->advertise : NULL,
-	    .software = SOFTWARE,
-	    .heartbeat_ms = (unsigned)config->heartbeat_ms,
-	    .election_timeout_min_ms = (unsigned)config->election_timeout_min_ms,
-	    .election_timeout_max_ms = (unsigned)config->election_timeout_max_ms,
-	    .link_silence_ms = (unsigned)config->link_silence_ms,
-	    .connections_max = (unsigned)config->connections_max,
-	    .connection_idle_ms = (unsigned)config->connection_idle_ms,
-	    .segment_bytes = config->segment_bytes,
-	    .space_reserve = config->space_reserve_bytes,
-	    .namespace =
-	        {
-	            .cache_nodes = (unsigned)config->cache_nodes,
-	            .cache_bytes = config->cache_bytes,
-	            .change_count_max = config->history_changes,
-	            .change_bytes_max = config->history_bytes,
-	            .change_age_ms_max = config->history_age_ms,
-	        },
+		.disk = disk_real(),
+		.clock = clock_real(),
+		.fatal = on_fatal,
+		.name = config->name,
+		.data = config->data,
+		.peer_count = config->member_count,
+		.listen = config->listen[0] ? config->listen : NULL,
+		.clients = config->clients,
+		.advertise = config->advertise[0] ? config->advertise : NULL,
+		.software = SOFTWARE,
+		.heartbeat_ms = (unsigned)config->heartbeat_ms,
+		.election_timeout_min_ms = (unsigned)config->election_timeout_min_ms,
+		.election_timeout_max_ms = (unsigned)config->election_timeout_max_ms,
+		.link_silence_ms = (unsigned)config->link_silence_ms,
+		.connections_max = (unsigned)config->connections_max,
+		.connection_idle_ms = (unsigned)config->connection_idle_ms,
+		.segment_bytes = config->segment_bytes,
+		.space_reserve = config->space_reserve_bytes,
+		.namespace =
+			{
+				.cache_nodes = (unsigned)config->cache_nodes,
+				.cache_bytes = config->cache_bytes,
+				.change_count_max = config->history_changes,
+				.change_bytes_max = config->history_bytes,
+				.change_age_ms_max = config->history_age_ms,
+			},
 	};
 	memcpy(options->peers, config->members, sizeof options->peers);
 }

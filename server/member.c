@@ -65,7 +65,8 @@ log_transitions(struct member *member)
 	for (uint32_t i = 0; i < member->update.transition_count; i++) {
 		const struct paxos_transition *transition = &member->update.transitions[i];
 
-		if (transition->type == TRANSITION_CHOSEN) /* one for every batch: too many to log */
+		if (transition->type ==
+		    TRANSITION_CHOSEN) /* one for every batch: too many to log */
 			continue;
 		if (log_threshold < LOG_LEVEL_INFO)
 			continue;
@@ -238,7 +239,9 @@ on_survey(struct member *member, struct survey_item *item)
 		for (uint32_t i = 0; i < item->session_count; i++)
 			sessions_add(member->sessions, item->sessions[i].session,
 			             item->sessions[i].generation, item->sessions[i].timeout_ms,
-			             member->now_ms - (PLANTED(NO_GRACE) ? item->sessions[i].timeout_ms / 2 : 0));
+			             member->now_ms - (PLANTED(NO_GRACE)
+			                                       ? item->sessions[i].timeout_ms / 2
+			                                       : 0));
 		member->is_surveyed = true;
 		log_info("leading: ballot=%lu.%lu.%lu sessions=%lu",
 		         (unsigned long)member->view.ballot.epoch,
@@ -330,26 +333,26 @@ start_network(struct member *member, char *why)
 {
 	const struct member_options *options = &member->options;
 	struct links_options links = {
-	    .transport = options->transport,
-	    .actor = member->actor,
-	    .identity = &member->identity,
-	    .listen_address = options->listen,
-	    .software = member->software,
-	    .silence_ms = options->link_silence_ms,
-	    .clock = options->clock,
-	    .handler = &peers_handler,
-	    .owner = member,
+		.transport = options->transport,
+		.actor = member->actor,
+		.identity = &member->identity,
+		.listen_address = options->listen,
+		.software = member->software,
+		.silence_ms = options->link_silence_ms,
+		.clock = options->clock,
+		.handler = &peers_handler,
+		.owner = member,
 	};
 	struct clients_options clients = {
-	    .transport = options->transport,
-	    .actor = member->actor,
-	    .identity = &member->identity,
-	    .listen_address = member->clients_listen,
-	    .software = member->software,
-	    .connections_max = options->connections_max,
-	    .idle_ms = options->connection_idle_ms,
-	    .handler = &requests_handler,
-	    .owner = member,
+		.transport = options->transport,
+		.actor = member->actor,
+		.identity = &member->identity,
+		.listen_address = member->clients_listen,
+		.software = member->software,
+		.connections_max = options->connections_max,
+		.idle_ms = options->connection_idle_ms,
+		.handler = &requests_handler,
+		.owner = member,
 	};
 	int error;
 
@@ -362,8 +365,9 @@ start_network(struct member *member, char *why)
 	if (!error) {
 		unsigned self = member_index(member, member->identity.self);
 
-		snprintf(member->client_addresses[self], sizeof member->client_addresses[self], "%s",
-		         options->advertise ? options->advertise : clients_address(member->clients));
+		snprintf(
+			member->client_addresses[self], sizeof member->client_addresses[self], "%s",
+			options->advertise ? options->advertise : clients_address(member->clients));
 	}
 	return error;
 }
@@ -425,8 +429,8 @@ arm_timer(struct member *member)
 		return;
 	member->armed_ms = deadline_ms;
 	member->options.transport->ops->timer_set(
-	    member->timer,
-	    deadline_ms > member->now_ms ? (unsigned)(deadline_ms - member->now_ms) : 1);
+		member->timer,
+		deadline_ms > member->now_ms ? (unsigned)(deadline_ms - member->now_ms) : 1);
 }
 
 /* Everything that arrived has been looked at: cut one batch of it, and let it go. */
@@ -471,24 +475,24 @@ start_paxos(struct member *member, struct opened *opened)
 {
 	const struct member_options *options = &member->options;
 	struct paxos_options core = {
-	    .self = member->identity.self,
-	    .epoch = member->identity.epoch,
-	    .voter_count = member->identity.member_count,
-	    .seed = clock_random(options->clock),
-	    .heartbeat_ms = options->heartbeat_ms,
-	    .election_timeout_min_ms = options->election_timeout_min_ms,
-	    .election_timeout_max_ms = options->election_timeout_max_ms,
-	    .window_entries = options->window_entries,
-	    .cache_entries = options->cache_entries,
+		.self = member->identity.self,
+		.epoch = member->identity.epoch,
+		.voter_count = member->identity.member_count,
+		.seed = clock_random(options->clock),
+		.heartbeat_ms = options->heartbeat_ms,
+		.election_timeout_min_ms = options->election_timeout_min_ms,
+		.election_timeout_max_ms = options->election_timeout_max_ms,
+		.window_entries = options->window_entries,
+		.cache_entries = options->cache_entries,
 	};
 	struct paxos_restored restored = {
-	    .promised = member->identity.promised,
-	    .accepted = opened->recovered.accepted,
-	    .length = opened->recovered.length,
-	    .base = opened->recovered.first_slot > 0 ? opened->recovered.first_slot - 1 : 0,
-	    .applied = member->applied,
-	    .tail_first = opened->recovered.tail_first,
-	    .tail = opened->recovered.tail,
+		.promised = member->identity.promised,
+		.accepted = opened->recovered.accepted,
+		.length = opened->recovered.length,
+		.base = opened->recovered.first_slot > 0 ? opened->recovered.first_slot - 1 : 0,
+		.applied = member->applied,
+		.tail_first = opened->recovered.tail_first,
+		.tail = opened->recovered.tail,
 	};
 
 	for (unsigned i = 0; i < member->identity.member_count; i++)
@@ -508,25 +512,25 @@ start_actors(struct member *member, struct opened *opened)
 	const struct member_options *options = &member->options;
 	enum actor_mode mode = options->manual ? ACTOR_MANUAL : ACTOR_THREAD;
 	struct recorder_options recorder = {
-	    .mode = mode,
-	    .journal = opened->journal,
-	    .identity_store = opened->identity_store,
-	    .identity = member->identity,
-	    .space = opened->space,
-	    .clock = options->clock,
-	    .member = member->actor,
-	    .fatal = options->fatal,
-	    .context = options->context,
+		.mode = mode,
+		.journal = opened->journal,
+		.identity_store = opened->identity_store,
+		.identity = member->identity,
+		.space = opened->space,
+		.clock = options->clock,
+		.member = member->actor,
+		.fatal = options->fatal,
+		.context = options->context,
 	};
 	struct executor_options executor = {
-	    .mode = mode,
-	    .namespace = opened->namespace,
-	    .database = opened->database,
-	    .clock = options->clock,
-	    .member = member->actor,
-	    .fatal = fatal_of_member,
-	    .reopen = startup_reopen,
-	    .context = member,
+		.mode = mode,
+		.namespace = opened->namespace,
+		.database = opened->database,
+		.clock = options->clock,
+		.member = member->actor,
+		.fatal = fatal_of_member,
+		.reopen = startup_reopen,
+		.context = member,
 	};
 
 	member->recorder = recorder_new(&recorder);

@@ -44,8 +44,8 @@ struct member_options {
 	struct member_identity peers[PAXOS_VOTERS_MAX]; /* ids are set by member_new() */
 	unsigned peer_count;
 
-	const char *listen;  /* NULL: this member's address among the peers */
-	const char *clients; /* listen for applications */
+	const char *listen;    /* NULL: this member's address among the peers */
+	const char *clients;   /* listen for applications */
 	const char *advertise; /* what applications are told of it; NULL: where it really listens */
 	const char *software;
 

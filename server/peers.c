@@ -55,17 +55,20 @@ static int
 on_hello(void *owner, const struct hello *hello, char *why)
 {
 	struct member *member = owner;
-	struct member_identity *known = &member->identity.members[member_index(member, hello->member_id)];
+	struct member_identity *known =
+		&member->identity.members[member_index(member, hello->member_id)];
 
 	if (hello->disk_id.size != DISK_ID_SIZE) {
 		snprintf(why, 256, "member %s names no disk", known->name);
 		return SYNOD_WRONG_DISK;
 	}
 	if (known->has_disk_id) {
-		if (memcmp(known->disk_id, hello->disk_id.bytes, DISK_ID_SIZE) == 0 || PLANTED(DISK_ID_UNCHECKED))
+		if (memcmp(known->disk_id, hello->disk_id.bytes, DISK_ID_SIZE) == 0 ||
+		    PLANTED(DISK_ID_UNCHECKED))
 			return SYNOD_OK;
 		snprintf(why, 256,
-		         "member %s comes with another disk than before: it has forgotten what it promised",
+		         "member %s comes with another disk than before: it has forgotten what it "
+		         "promised",
 		         known->name);
 		return SYNOD_WRONG_DISK;
 	}
@@ -136,12 +139,12 @@ peers_propose_facts(struct member *member)
 		struct survey_member *row = (struct survey_member *)recorded(member, known->id);
 		const char *address = member->client_addresses[i];
 		struct command command = {
-		    .type = COMMAND_MEMBER,
-		    .member = known->id,
-		    .name = slice_of(known->name),
-		    .peer_address = slice_of(known->address),
-		    .client_address = slice_of(address),
-		    .disk_id = {known->disk_id, DISK_ID_SIZE},
+			.type = COMMAND_MEMBER,
+			.member = known->id,
+			.name = slice_of(known->name),
+			.peer_address = slice_of(known->address),
+			.client_address = slice_of(address),
+			.disk_id = {known->disk_id, DISK_ID_SIZE},
 		};
 
 		if (!known->has_disk_id || !address[0] ||
@@ -276,7 +279,8 @@ on_checkpoint(struct member *member, uint64_t from, struct slice body)
 	     member->checkpoints[index].hash.high == hash.high))
 		return SYNOD_OK;
 	snprintf(why, sizeof why,
-	         "the state of this member and of %s differ at slot %lu; keep the data directory for "
+	         "the state of this member and of %s differ at slot %lu; keep the data directory "
+	         "for "
 	         "inspection and see synodd(8), DAMAGE",
 	         member_find(member, from)->name, (unsigned long)slot);
 	if (from == member->view.leader)
@@ -298,13 +302,13 @@ static int
 on_frame(void *owner, uint64_t from, const struct frame *frame)
 {
 	static int (*const handlers[])(struct member *, uint64_t, struct slice) = {
-	    [FRAME_PAXOS] = on_paxos,
-	    [FRAME_FORWARD] = forward_on_request,
-	    [FRAME_FORWARDED] = forward_on_response,
-	    [FRAME_SESSIONS] = keepalives_on_sessions,
-	    [FRAME_SESSIONS_ALIVE] = keepalives_on_alive,
-	    [FRAME_FACTS] = on_facts,
-	    [FRAME_CHECKPOINT] = on_checkpoint,
+		[FRAME_PAXOS] = on_paxos,
+		[FRAME_FORWARD] = forward_on_request,
+		[FRAME_FORWARDED] = forward_on_response,
+		[FRAME_SESSIONS] = keepalives_on_sessions,
+		[FRAME_SESSIONS_ALIVE] = keepalives_on_alive,
+		[FRAME_FACTS] = on_facts,
+		[FRAME_CHECKPOINT] = on_checkpoint,
 	};
 
 	if (frame->type >= sizeof handlers / sizeof handlers[0] || !handlers[frame->type])
@@ -313,8 +317,8 @@ on_frame(void *owner, uint64_t from, const struct frame *frame)
 }
 
 const struct links_handler peers_handler = {
-    .on_hello = on_hello,
-    .on_up = on_up,
-    .on_down = on_down,
-    .on_frame = on_frame,
+	.on_hello = on_hello,
+	.on_up = on_up,
+	.on_down = on_down,
+	.on_frame = on_frame,
 };

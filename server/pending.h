@@ -12,12 +12,12 @@
 #include "server/paxos/entry.h"
 
 struct pending {
-	struct actor_item item;    /* to the executor (reads) */
-	struct pending *next;      /* in a list of the present holder */
+	struct actor_item item; /* to the executor (reads) */
+	struct pending *next;   /* in a list of the present holder */
 	/* Where the answer goes.  Exactly one: */
-	struct client *client;     /* a client of this member */
-	uint64_t origin;           /* the member that forwarded it (0: none) */
-	uint64_t origin_tag;       /* its number there */
+	struct client *client;         /* a client of this member */
+	uint64_t origin;               /* the member that forwarded it (0: none) */
+	uint64_t origin_tag;           /* its number there */
 	struct connection *connection; /* the client's or the origin's; one reference */
 	/* What was asked. */
 	uint64_t xid;
@@ -25,14 +25,14 @@ struct pending {
 	uint8_t consistency;
 	uint64_t session;
 	uint64_t started_ms;
-	struct entry *entry;       /* a write, until it is proposed */
-	uint8_t *body;             /* a read's operation, or what SESSION_ATTACH needs */
+	struct entry *entry; /* a write, until it is proposed */
+	uint8_t *body;       /* a read's operation, or what SESSION_ATTACH needs */
 	size_t body_size;
 	/* Where it stands. */
-	uint64_t tag;              /* forwarded to the leader under this number */
-	uint64_t target;           /* ... which is this member */
-	uint64_t index;            /* a read: apply this far first */
-	uint64_t stale_ms;         /* a local read */
+	uint64_t tag;      /* forwarded to the leader under this number */
+	uint64_t target;   /* ... which is this member */
+	uint64_t index;    /* a read: apply this far first */
+	uint64_t stale_ms; /* a local read */
 	/* SESSION_OPEN and SESSION_ATTACH are answered through the member, which binds the
 	 * connection first: the response, as one packed element. */
 	struct buffer response;

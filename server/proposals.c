@@ -7,12 +7,13 @@ static void
 propose(struct member *member, struct entry *entry, struct pending *pending)
 {
 	if (member->proposal_count == member->proposal_capacity) {
-		member->proposal_capacity = member->proposal_capacity ? member->proposal_capacity * 2 : 256;
-		member->proposals = check_realloc(member->proposals,
-		                                  member->proposal_capacity * sizeof *member->proposals);
-		member->proposal_pendings =
-		    check_realloc(member->proposal_pendings,
-		                  member->proposal_capacity * sizeof *member->proposal_pendings);
+		member->proposal_capacity =
+			member->proposal_capacity ? member->proposal_capacity * 2 : 256;
+		member->proposals = check_realloc(
+			member->proposals, member->proposal_capacity * sizeof *member->proposals);
+		member->proposal_pendings = check_realloc(
+			member->proposal_pendings,
+			member->proposal_capacity * sizeof *member->proposal_pendings);
 	}
 	member->proposals[member->proposal_count] = entry;
 	member->proposal_pendings[member->proposal_count++] = pending;
@@ -53,18 +54,18 @@ is_growth(uint8_t op)
  */
 void
 proposals_add_write(struct member *member, struct pending *pending, const struct request *request,
-              int refusal)
+                    int refusal)
 {
 	uint8_t packed_refusal[1];
 	struct command command = {
-	    .type = COMMAND_CLIENT,
-	    .uptime_ms = member_uptime_ms(member),
-	    .wall_ms = clock_wall_ms(member->options.clock),
-	    .session = pending->session,
-	    .seq = request->seq,
-	    .acknowledged = request->acknowledged,
-	    .op = request->op,
-	    .body = request->body,
+		.type = COMMAND_CLIENT,
+		.uptime_ms = member_uptime_ms(member),
+		.wall_ms = clock_wall_ms(member->options.clock),
+		.session = pending->session,
+		.seq = request->seq,
+		.acknowledged = request->acknowledged,
+		.op = request->op,
+		.body = request->body,
 	};
 
 	if (!refusal && member->is_low && is_growth(request->op))
@@ -109,6 +110,7 @@ proposals_send(struct member *member)
 	for (uint32_t i = taken; i < count; i++) {
 		entry_release(member->proposals[i]);
 		if (member->proposal_pendings[i])
-			pending_fail(member, member->proposal_pendings[i], error ? error : SYNOD_RETRY, NULL);
+			pending_fail(member, member->proposal_pendings[i],
+			             error ? error : SYNOD_RETRY, NULL);
 	}
 }

@@ -73,7 +73,8 @@ reads_on_answer(struct member *member)
 
 	if (count == 0)
 		return;
-	/* Answering may step the core again, which reuses the update: take the answers out first. */
+	/* Answering may step the core again, which reuses the update: take the answers out first.
+	 */
 	reads = check_malloc(count * sizeof *reads);
 	memcpy(reads, member->update.reads, count * sizeof *reads);
 	member->update.read_count = 0;

@@ -272,8 +272,8 @@ load(struct recorder *recorder, struct loaded_item *item)
 	int error;
 
 	item->entries = check_calloc(item->count_max ? item->count_max : 1, sizeof *item->entries);
-	error = journal_read(recorder->options.journal, item->first, item->count_max, item->bytes_max,
-	                     item->entries, &item->count);
+	error = journal_read(recorder->options.journal, item->first, item->count_max,
+	                     item->bytes_max, item->entries, &item->count);
 	if (error) {
 		item->count = 0;
 		if (error != SYNOD_NOT_FOUND)
@@ -391,7 +391,8 @@ recorder_persist(struct recorder *recorder, struct paxos_persist *persists, uint
 
 	for (uint32_t i = 0; i < count; i++)
 		entry_count += persists[i].entry_count;
-	item = check_malloc(sizeof *item + count * sizeof *persists + entry_count * sizeof *entries);
+	item = check_malloc(sizeof *item + count * sizeof *persists +
+	                    entry_count * sizeof *entries);
 	item->item.kind = ITEM_PERSIST;
 	item->next = NULL;
 	item->count = count;

@@ -38,7 +38,7 @@ struct durable_item {
 struct loaded_item {
 	struct actor_item item;
 	uint64_t id;
-	bool for_feed;       /* asked by the member for its own namespace */
+	bool for_feed; /* asked by the member for its own namespace */
 	uint64_t first;
 	uint32_t count_max;
 	size_t bytes_max;
@@ -53,18 +53,18 @@ struct identity_item {
 
 struct space_item {
 	struct actor_item item;
-	bool is_low;         /* refuse growth */
-	bool is_full;        /* the journal could not write its batch */
+	bool is_low;  /* refuse growth */
+	bool is_full; /* the journal could not write its batch */
 };
 
 struct recorder;
 
 struct recorder_options {
 	enum actor_mode mode;
-	struct journal *journal;              /* taken over */
+	struct journal *journal;               /* taken over */
 	struct identity_store *identity_store; /* taken over */
 	struct identity identity;
-	struct space *space;                  /* taken over */
+	struct space *space; /* taken over */
 	struct clock *clock;
 	struct actor *member;
 	void (*fatal)(void *context, int error, const char *why);

@@ -71,12 +71,13 @@ take_write(struct member *member, struct pending *pending, struct request *reque
 		int error = hash_open(member, request);
 
 		if (error) {
-			pending_fail(member, pending, error, "a session's secret has 16 to 64 bytes");
+			pending_fail(member, pending, error,
+			             "a session's secret has 16 to 64 bytes");
 			return;
 		}
 	} else if (pending->session == 0) {
 		pending_fail(member, pending, SYNOD_SESSION_ENDED,
-		     "this connection has no session: open or attach one");
+		             "this connection has no session: open or attach one");
 		return;
 	} else {
 		refusal = requests_check_write(request, &why);
@@ -135,7 +136,8 @@ take_attach(struct member *member, struct pending *pending, const struct request
 	pending->session = cursor_u64(&cursor);
 	secret = cursor_binary(&cursor);
 	if (count < 2 || cursor.failed) {
-		pending_fail(member, pending, SYNOD_BAD_MESSAGE, "SESSION_ATTACH needs [session, secret]");
+		pending_fail(member, pending, SYNOD_BAD_MESSAGE,
+		             "SESSION_ATTACH needs [session, secret]");
 		return;
 	}
 	if (hash_secret(secret, hash)) {
@@ -188,9 +190,9 @@ on_gone(void *owner, struct client *client)
 }
 
 const struct clients_handler requests_handler = {
-    .on_request = on_request,
-    .on_keepalive = keepalives_on_client,
-    .on_gone = on_gone,
+	.on_request = on_request,
+	.on_keepalive = keepalives_on_client,
+	.on_gone = on_gone,
 };
 
 /* Writes that were proposed and not chosen may or may not be chosen later: the clients send them

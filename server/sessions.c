@@ -108,7 +108,8 @@ sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation, u
 		sessions->next_ms = row.deadline_ms;
 	if (known) {
 		if (!PLANTED(EXPIRY_RECALLED))
-			row.is_expiring = known->is_expiring; /* its EXPIRE is on its way all the same */
+			row.is_expiring =
+				known->is_expiring; /* its EXPIRE is on its way all the same */
 		*known = row;
 		return;
 	}

@@ -18,7 +18,8 @@
 static uint64_t
 space_reserve(const struct member *member)
 {
-	return member->options.space_reserve ? member->options.space_reserve : SPACE_RESERVE_DEFAULT;
+	return member->options.space_reserve ? member->options.space_reserve
+	                                     : SPACE_RESERVE_DEFAULT;
 }
 
 static void
@@ -35,7 +36,7 @@ compare_names(const void *a, const void *b)
 }
 
 struct looked {
-	bool has_state;   /* a journal or a database */
+	bool has_state; /* a journal or a database */
 	bool has_segment;
 };
 
@@ -58,7 +59,8 @@ check_is_new(struct disk *disk, const char *directory, char *why)
 	int error = disk->ops->list(disk, directory, look_at_name, &looked);
 
 	if (error) {
-		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot be listed (%s)", directory, disk->ops->why(disk));
+		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot be listed (%s)", directory,
+		         disk->ops->why(disk));
 		return error;
 	}
 	if (!looked.has_state)
@@ -106,7 +108,8 @@ format(struct member *member, struct opened *opened, char *why)
 	int error;
 
 	if (options->peer_count == 0 || options->peer_count > PAXOS_VOTERS_MAX) {
-		snprintf(why, MEMBER_WHY_SIZE, "%s is new, so the first members must be named: use --peers",
+		snprintf(why, MEMBER_WHY_SIZE,
+		         "%s is new, so the first members must be named: use --peers",
 		         options->data);
 		return SYNOD_BAD_CONFIG;
 	}
@@ -114,7 +117,8 @@ format(struct member *member, struct opened *opened, char *why)
 	identity->epoch = 1;
 	identity->member_count = options->peer_count;
 	memcpy(identity->members, options->peers, options->peer_count * sizeof *options->peers);
-	qsort(identity->members, identity->member_count, sizeof identity->members[0], compare_names);
+	qsort(identity->members, identity->member_count, sizeof identity->members[0],
+	      compare_names);
 	options->clock->ops->random(options->clock, identity->disk_id, sizeof identity->disk_id);
 	for (unsigned i = 0; i < identity->member_count; i++) {
 		struct member_identity *row = &identity->members[i];
@@ -139,11 +143,13 @@ format(struct member *member, struct opened *opened, char *why)
 	/* Again: a start before this one may have made it and gone no further. */
 	error = sync_parent(options->disk, options->data);
 	if (error) {
-		snprintf(why, MEMBER_WHY_SIZE, "%s: the directory that holds it cannot be synced (%s)",
-		         options->data, options->disk->ops->why(options->disk));
+		snprintf(why, MEMBER_WHY_SIZE,
+		         "%s: the directory that holds it cannot be synced (%s)", options->data,
+		         options->disk->ops->why(options->disk));
 		return error;
 	}
-	return identity_create(options->disk, options->data, identity, &opened->identity_store, why);
+	return identity_create(options->disk, options->data, identity, &opened->identity_store,
+	                       why);
 }
 
 static int
@@ -166,7 +172,8 @@ open_identity(struct member *member, struct opened *opened, char *why)
 	}
 	if (strcmp(self->name, member->name) != 0) {
 		snprintf(why, MEMBER_WHY_SIZE,
-		         "%s belongs to the member \"%s\", not to \"%s\": give that --name, or another "
+		         "%s belongs to the member \"%s\", not to \"%s\": give that --name, or "
+		         "another "
 		         "--data",
 		         options->data, self->name, member->name);
 		return SYNOD_WRONG_MEMBER;
@@ -211,10 +218,12 @@ check_has_segments(struct member *member, const char *directory, char *why)
 
 	if (ballot_is_none(member->identity.promised))
 		return SYNOD_OK;
-	if (disk->ops->list(disk, directory, look_at_name, &looked) == SYNOD_OK && looked.has_segment)
+	if (disk->ops->list(disk, directory, look_at_name, &looked) == SYNOD_OK &&
+	    looked.has_segment)
 		return SYNOD_OK;
 	snprintf(why, MEMBER_WHY_SIZE,
-	         "%.512s: the journal has no segments, though this member has promised: accepted values "
+	         "%.512s: the journal has no segments, though this member has promised: accepted "
+	         "values "
 	         "were lost, so it must not vote; see synodd(8), DAMAGE",
 	         directory);
 	return SYNOD_CORRUPT;
@@ -225,10 +234,10 @@ open_journal(struct member *member, struct opened *opened, char *why)
 {
 	char path[4096];
 	struct journal_options options = {
-	    .disk = member->options.disk,
-	    .directory = path,
-	    .segment_bytes = member->options.segment_bytes,
-	    .space_reserve = space_reserve(member) / JOURNAL_SHARE,
+		.disk = member->options.disk,
+		.directory = path,
+		.segment_bytes = member->options.segment_bytes,
+		.space_reserve = space_reserve(member) / JOURNAL_SHARE,
 	};
 	uint64_t applied = namespace_applied(opened->namespace);
 	int error;
@@ -242,10 +251,12 @@ open_journal(struct member *member, struct opened *opened, char *why)
 	if (error)
 		return error;
 	if (opened->recovered.torn_bytes > 0)
-		log_warning("cut an unfinished batch off the journal: it was never acknowledged bytes=%lu",
+		log_warning("cut an unfinished batch off the journal: it was never acknowledged "
+		            "bytes=%lu",
 		            (unsigned long)opened->recovered.torn_bytes);
 	if (opened->recovered.damaged_first > 0)
-		log_error("the journal is damaged where the database already holds its effects: slots "
+		log_error("the journal is damaged where the database already holds its effects: "
+		          "slots "
 		          "%lu to %lu cannot be sent to other members from here",
 		          (unsigned long)opened->recovered.damaged_first,
 		          (unsigned long)opened->recovered.damaged_last);
@@ -260,14 +271,16 @@ check_together(struct member *member, struct opened *opened, char *why)
 
 	if (ballot_compare(recovered->accepted, member->identity.promised) > 0) {
 		snprintf(why, MEMBER_WHY_SIZE,
-		         "%s: the promise files are older than the journal: a promise was lost, so this "
+		         "%s: the promise files are older than the journal: a promise was lost, so "
+		         "this "
 		         "member must not vote; see synodd(8), DAMAGE",
 		         member->options.data);
 		return SYNOD_CORRUPT;
 	}
 	if (recovered->length < namespace_applied(opened->namespace)) {
 		snprintf(why, MEMBER_WHY_SIZE,
-		         "%s: the database has applied slot %lu, but the journal ends at %lu: accepted "
+		         "%s: the database has applied slot %lu, but the journal ends at %lu: "
+		         "accepted "
 		         "values were lost, so this member must not vote; see synodd(8), DAMAGE",
 		         member->options.data, (unsigned long)namespace_applied(opened->namespace),
 		         (unsigned long)recovered->length);
@@ -321,8 +334,8 @@ startup_open(struct member *member, struct opened *opened, char *why)
 
 	error = make_directories(disk, options->data);
 	if (error) {
-		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot make the data directory (%s)", options->data,
-		         disk->ops->why(disk));
+		snprintf(why, MEMBER_WHY_SIZE, "%s: cannot make the data directory (%s)",
+		         options->data, disk->ops->why(disk));
 		return error;
 	}
 	join(path, sizeof path, options->data, "lock");
@@ -331,7 +344,8 @@ startup_open(struct member *member, struct opened *opened, char *why)
 		snprintf(why, MEMBER_WHY_SIZE, "%s: %s%s%s%s", options->data,
 		         error == SYNOD_LOCKED ? "another synodd uses this data directory"
 		                               : "cannot be written",
-		         error == SYNOD_LOCKED ? "" : " (", error == SYNOD_LOCKED ? "" : disk->ops->why(disk),
+		         error == SYNOD_LOCKED ? "" : " (",
+		         error == SYNOD_LOCKED ? "" : disk->ops->why(disk),
 		         error == SYNOD_LOCKED ? "" : ")");
 		return error;
 	}

@@ -10,8 +10,8 @@
 #include "server/status.h"
 
 /* Items that the member posts to itself. */
-#define MEMBER_ITEM_TICK 0x400
-#define MEMBER_ITEM_STOP 0x401
+#define MEMBER_ITEM_TICK  0x400
+#define MEMBER_ITEM_STOP  0x401
 #define MEMBER_ITEM_START 0x402
 
 /* Commands chosen and not yet applied, or proposed and not yet chosen: beyond this, BUSY. */
@@ -34,8 +34,8 @@
 #define FEED_BYTES_MAX (1u << 20)
 
 /* Links, clients, sessions and stalls are looked at this often; recorder and executor less so. */
-#define HOUSEKEEPING_MS 20
-#define ACTOR_TICK_MS   100
+#define HOUSEKEEPING_MS  20
+#define ACTOR_TICK_MS    100
 
 #define CHECKPOINTS_KEPT 64
 
@@ -116,19 +116,19 @@ struct member {
 	uint64_t feed_generation;
 	uint64_t applied;
 	bool is_feed_loading;
-	uint64_t feed_progress_ms;    /* applied last moved, or feeding began */
-	uint64_t posted_token;        /* last persist token given to the recorder */
+	uint64_t feed_progress_ms; /* applied last moved, or feeding began */
+	uint64_t posted_token;     /* last persist token given to the recorder */
 	uint64_t durable_token;
 	uint64_t persist_progress_ms; /* the recorder last reported, or writing began */
 
 	/* Leadership. */
 	bool was_leader, was_serving;
-	bool is_surveyed;             /* the table of sessions is complete */
+	bool is_surveyed; /* the table of sessions is complete */
 	struct sessions *sessions;
-	uint64_t uptime_base_ms;      /* cluster time when this leadership began to serve */
+	uint64_t uptime_base_ms; /* cluster time when this leadership began to serve */
 	uint64_t serving_since_ms;
 	uint64_t sessions_look_ms;
-	struct survey_item *survey;   /* members recorded, at the last survey */
+	struct survey_item *survey; /* members recorded, at the last survey */
 
 	struct keepalive_batch *keepalives; /* gathered, not yet sent anywhere */
 	struct keepalive_batch *keepalives_sent;

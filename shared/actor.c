@@ -28,7 +28,7 @@
 #include "shared/check.h"
 
 #define THREAD_NAME_MAX 15 /* of pthread_setname_np() */
-#define STOP_POLL_NS	100000
+#define STOP_POLL_NS    100000
 
 /* About so many items are handled before on_idle has its turn, even if more keep coming. */
 #define BATCH_MAX 256
@@ -42,7 +42,7 @@ struct actor {
 	const char *name;
 	pthread_t thread;
 	struct actor_item stop_item; /* ACTOR_THREAD: the last item ever */
-	bool is_last_seen;	     /* the thread's own */
+	bool is_last_seen;           /* the thread's own */
 	bool is_stopped;
 };
 
@@ -182,7 +182,7 @@ actor_post(struct actor *actor, struct actor_item *item)
 	do
 		item->next = newest;
 	while (!atomic_compare_exchange_weak_explicit(&actor->inbox, &newest, item,
-						      memory_order_release, memory_order_relaxed));
+	                                              memory_order_release, memory_order_relaxed));
 	if (before > 0)
 		return;
 	if (mode == ACTOR_STRAND)

@@ -22,7 +22,7 @@ struct actor;
 
 struct actor_item {
 	struct actor_item *next; /* the actor's, while posted */
-	unsigned kind;		 /* the owner's */
+	unsigned kind;           /* the owner's */
 };
 
 enum actor_mode {
@@ -41,7 +41,7 @@ struct actor_handler {
 
 /* NAME (static) names the thread.  NULL only when memory or the system's threads run out. */
 struct actor *actor_new(const char *name, enum actor_mode mode, const struct actor_handler *handler,
-			void *owner);
+                        void *owner);
 
 /* From any thread, also from inside a handler, the actor's own too: there it only enqueues.  A
  * poster to a strand may find itself running it: it holds no lock that a handler takes, and

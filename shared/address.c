@@ -71,16 +71,16 @@ format_number(const struct addrinfo *info, struct address_number *number)
 	char port[ADDRESS_PORT_MAX + 1];
 
 	if (getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, port, sizeof port,
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	                NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return false;
 	snprintf(number->text, sizeof number->text,
-		 info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	         info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 	return true;
 }
 
 static void
 collect(const struct addrinfo *results, int family, struct address_number *numbers, unsigned max,
-	unsigned *count)
+        unsigned *count)
 {
 	for (const struct addrinfo *info = results; info != NULL && *count < max;
 	     info = info->ai_next)
@@ -90,7 +90,7 @@ collect(const struct addrinfo *results, int family, struct address_number *numbe
 
 int
 address_resolve(const struct address *address, struct address_number *numbers, unsigned max,
-		unsigned *count)
+                unsigned *count)
 {
 	struct addrinfo *results;
 

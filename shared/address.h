@@ -34,6 +34,6 @@ int address_parse(const char *text, struct address *address);
  * name, as long as the system's resolver likes.
  */
 int address_resolve(const struct address *address, struct address_number *numbers, unsigned max,
-		    unsigned *count);
+                    unsigned *count);
 
 #endif

@@ -13,7 +13,7 @@
 
 /* Print the broken condition and where it stands, then abort. */
 _Noreturn void check_failed(const char *condition, const char *file, int line,
-			    const char *function);
+                            const char *function);
 
 /* malloc, calloc and realloc that stop the process when memory runs out: for the server only. */
 void *check_malloc(unsigned long size_bytes);

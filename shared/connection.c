@@ -32,7 +32,7 @@ static struct connection_listener *
 of_unheard_item(struct actor_item *item)
 {
 	return (struct connection_listener *)((char *)item -
-					      offsetof(struct connection_listener, close_item));
+	                                      offsetof(struct connection_listener, close_item));
 }
 
 /* ---- on the transport's threads ---- */
@@ -70,7 +70,7 @@ static const struct stream_handler stream_handler = {on_open, on_data, on_close}
 /* One reference for the owner and one for the time until the end has been handled. */
 static struct connection *
 connection_new(struct actor *actor, const struct connection_handler *handler, void *owner,
-	       size_t body_max, uint64_t now_ms)
+               size_t body_max, uint64_t now_ms)
 {
 	static atomic_uint_fast64_t last_id;
 	struct connection *connection = calloc(1, sizeof *connection);
@@ -93,8 +93,8 @@ connection_new(struct actor *actor, const struct connection_handler *handler, vo
 
 struct connection *
 connection_accept(struct stream *stream, struct actor *actor,
-		  const struct connection_handler *handler, void *owner, size_t body_max,
-		  uint64_t now_ms)
+                  const struct connection_handler *handler, void *owner, size_t body_max,
+                  uint64_t now_ms)
 {
 	struct connection *connection = connection_new(actor, handler, owner, body_max, now_ms);
 
@@ -109,8 +109,8 @@ connection_accept(struct stream *stream, struct actor *actor,
 
 int
 connection_dial(struct transport *transport, const char *address, unsigned timeout_ms,
-		struct actor *actor, const struct connection_handler *handler, void *owner,
-		size_t body_max, uint64_t now_ms, struct connection **out)
+                struct actor *actor, const struct connection_handler *handler, void *owner,
+                size_t body_max, uint64_t now_ms, struct connection **out)
 {
 	struct connection *connection = connection_new(actor, handler, owner, body_max, now_ms);
 	int error;
@@ -119,7 +119,7 @@ connection_dial(struct transport *transport, const char *address, unsigned timeo
 	if (connection == NULL)
 		return SYNOD_NO_MEMORY;
 	error = transport->ops->dial(transport, address, timeout_ms, &stream_handler, connection,
-				     &connection->stream);
+	                             &connection->stream);
 	if (error != SYNOD_OK) {
 		free(connection);
 		return error;
@@ -193,7 +193,7 @@ complete_partial(struct connection *connection, struct slice *bytes, uint64_t no
 		struct frame frame;
 		size_t used;
 		int error = frame_parse(buffer_slice(&connection->partial), connection->body_max,
-					&frame, &used);
+		                        &frame, &used);
 
 		if (error == SYNOD_OK) {
 			bool goes_on = deliver(connection, &frame, now_ms);
@@ -253,8 +253,8 @@ connection_on_item(struct actor_item *item, uint64_t now_ms)
 
 		connection->is_closing = true;
 		connection->handler->on_closed(connection, connection->refuse_error != SYNOD_OK
-								   ? connection->refuse_error
-								   : connection->close_error);
+		                                                   ? connection->refuse_error
+		                                                   : connection->close_error);
 		connection_release(connection);
 	} else if (item->kind == CONNECTION_ITEM_ACCEPTED) {
 		struct accepted *accepted = (struct accepted *)item;
@@ -324,7 +324,7 @@ connection_refusal(const struct frame *frame, char *text, size_t size)
 		return SYNOD_BAD_MESSAGE;
 	}
 	snprintf(text, size, "%.*s", (int)(words.size < size ? words.size : size),
-		 (const char *)words.bytes);
+	         (const char *)words.bytes);
 	return (int)error;
 }
 
@@ -363,7 +363,7 @@ on_unheard(void *context)
 
 int
 connection_listen(struct connection_listener *listener, struct transport *transport,
-		  const char *address)
+                  const char *address)
 {
 	static const struct listener_handler handler = {on_accept, on_unheard};
 

@@ -57,20 +57,20 @@ struct connection {
 
 /* Kinds of the items that connections post; the actor's owner hands them to connection_on_item().
  */
-#define CONNECTION_ITEM_DATA	 0x100
-#define CONNECTION_ITEM_CLOSE	 0x101
+#define CONNECTION_ITEM_DATA     0x100
+#define CONNECTION_ITEM_CLOSE    0x101
 #define CONNECTION_ITEM_ACCEPTED 0x102
-#define CONNECTION_ITEM_UNHEARD	 0x103 /* the listener is closed */
+#define CONNECTION_ITEM_UNHEARD  0x103 /* the listener is closed */
 
 /* Take over STREAM (accepted) or dial ADDRESS.  The result has one reference, the owner's.  NULL
  * and SYNOD_NO_MEMORY when memory runs out; dialling also fails with SYNOD_BAD_ARGUMENT.  What is
  * written while the dial goes on leaves as soon as it succeeds. */
 struct connection *connection_accept(struct stream *stream, struct actor *actor,
-				     const struct connection_handler *handler, void *owner,
-				     size_t body_max, uint64_t now_ms);
+                                     const struct connection_handler *handler, void *owner,
+                                     size_t body_max, uint64_t now_ms);
 int connection_dial(struct transport *transport, const char *address, unsigned timeout_ms,
-		    struct actor *actor, const struct connection_handler *handler, void *owner,
-		    size_t body_max, uint64_t now_ms, struct connection **connection);
+                    struct actor *actor, const struct connection_handler *handler, void *owner,
+                    size_t body_max, uint64_t now_ms, struct connection **connection);
 
 /* (actor) Handle an item that a connection posted: parses frames, calls the handler. */
 void connection_on_item(struct actor_item *item, uint64_t now_ms);
@@ -109,7 +109,7 @@ struct connection_listener {
 
 /* Errors of transport_ops.listen. */
 int connection_listen(struct connection_listener *listener, struct transport *transport,
-		      const char *address);
+                      const char *address);
 const char *connection_listener_address(const struct connection_listener *listener);
 void connection_unlisten(struct connection_listener *listener);
 

@@ -11,7 +11,7 @@
 #define LENGTH_AT   0
 #define MAGIC_AT    4
 #define VERSION_AT  6
-#define TYPE_AT	    7
+#define TYPE_AT     7
 #define FLAGS_AT    8
 #define CHECKSUM_AT 12
 

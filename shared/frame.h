@@ -23,12 +23,12 @@
 #include "shared/buffer.h"
 
 #define FRAME_HEADER_SIZE 16
-#define FRAME_MAGIC	  0x5359
-#define FRAME_VERSION	  1
+#define FRAME_MAGIC       0x5359
+#define FRAME_VERSION     1
 
 /* Largest body taken from a client, and from a member. */
 #define FRAME_CLIENT_MAX (2u << 20)
-#define FRAME_PEER_MAX	 (16u << 20)
+#define FRAME_PEER_MAX   (16u << 20)
 
 enum frame_type {
 #define FRAME(name, number, text) FRAME_##name = (number),

@@ -16,8 +16,8 @@
 #include "shared/clock.h"
 #include "shared/error.h"
 
-#define TEXT_SIZE_MAX	 2048
-#define LINE_SIZE_MAX	 (TEXT_SIZE_MAX + 256)
+#define TEXT_SIZE_MAX    2048
+#define LINE_SIZE_MAX    (TEXT_SIZE_MAX + 256)
 #define REPEAT_WINDOW_US 1000000
 
 enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -33,7 +33,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Under the mutex. */
 static struct {
-	int fd;	    /* -1: standard error */
+	int fd;     /* -1: standard error */
 	char *file; /* NULL: standard error */
 	char name[64];
 	char last_text[TEXT_SIZE_MAX];
@@ -77,9 +77,9 @@ write_line(enum log_level level, const char *text)
 
 	gmtime_r(&seconds, &utc);
 	size = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ %s%s%s: %s\n",
-			utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-			utc.tm_sec, (unsigned)(wall_ms % 1000), level_names[level],
-			destination.name[0] != '\0' ? " " : "", destination.name, text);
+	                utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+	                utc.tm_sec, (unsigned)(wall_ms % 1000), level_names[level],
+	                destination.name[0] != '\0' ? " " : "", destination.name, text);
 	write_whole(line, (size_t)size);
 }
 

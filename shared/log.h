@@ -38,9 +38,9 @@ __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const
 extern enum log_level log_threshold;
 
 #define log_at(level, ...) ((level) <= log_threshold ? log_write((level), __VA_ARGS__) : (void)0)
-#define log_error(...)	   log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...)   log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_info(...)	   log_at(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)	   log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)      log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)     log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

@@ -108,7 +108,7 @@ enum element_kind {
 	ELEMENT_BOOL,
 	ELEMENT_UNSIGNED, /* `number` */
 	ELEMENT_NEGATIVE, /* `number` is its two's complement */
-	ELEMENT_STRING,	  /* `bytes` */
+	ELEMENT_STRING,   /* `bytes` */
 	ELEMENT_BINARY,
 	ELEMENT_ARRAY, /* `number` elements follow */
 };

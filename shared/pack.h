@@ -53,13 +53,13 @@ uint32_t cursor_array(struct cursor *cursor);
 void cursor_leave(struct cursor *cursor);
 
 bool cursor_is_nil(const struct cursor *cursor); /* the next element is nil; it is not read */
-bool cursor_nil(struct cursor *cursor);		 /* read it if it is nil, and say so */
+bool cursor_nil(struct cursor *cursor);          /* read it if it is nil, and say so */
 bool cursor_bool(struct cursor *cursor);
-uint64_t cursor_u64(struct cursor *cursor);	   /* any non-negative integer */
-int64_t cursor_i64(struct cursor *cursor);	   /* any integer that fits */
+uint64_t cursor_u64(struct cursor *cursor);        /* any non-negative integer */
+int64_t cursor_i64(struct cursor *cursor);         /* any integer that fits */
 struct slice cursor_string(struct cursor *cursor); /* str, valid UTF-8 */
 struct slice cursor_binary(struct cursor *cursor); /* bin; nil gives {NULL, 0} */
-struct slice cursor_raw(struct cursor *cursor);	   /* one whole element, checked, not decoded */
+struct slice cursor_raw(struct cursor *cursor);    /* one whole element, checked, not decoded */
 void cursor_skip(struct cursor *cursor, uint32_t count); /* COUNT whole elements */
 
 /* Mark as failed, for a caller that finds a value out of its range. */

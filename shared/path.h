@@ -15,8 +15,8 @@
 
 #include "shared/buffer.h"
 
-#define PATH_SIZE_MAX	   1024
-#define PATH_DEPTH_MAX	   32
+#define PATH_SIZE_MAX      1024
+#define PATH_DEPTH_MAX     32
 #define PATH_COMPONENT_MAX 255
 
 /* SYNOD_OK or SYNOD_BAD_PATH.  WHY, if not NULL, receives a static text such as "empty component".

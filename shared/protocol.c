@@ -152,7 +152,7 @@ request_decode(struct slice body, struct request *request)
 
 void
 response_encode_head(struct buffer *out, uint64_t xid, int error, uint64_t revision,
-		     uint64_t stale_ms)
+                     uint64_t stale_ms)
 {
 	pack_array(out, 5);
 	pack_u64(out, xid);

@@ -62,22 +62,22 @@
 #include "shared/frame.h"
 #include "shared/pack.h"
 
-#define PROTOCOL_VERSION_MIN	   1
-#define PROTOCOL_VERSION_MAX	   1
+#define PROTOCOL_VERSION_MIN       1
+#define PROTOCOL_VERSION_MAX       1
 
-#define DATA_SIZE_MAX		   (1u << 20) /* of one node, bytes */
-#define TXN_OPERATIONS_MAX	   128	      /* in each branch */
-#define CONDITIONS_MAX		   64	      /* of one operation or transaction */
-#define SEQUENCE_DIGITS_MAX	   20	      /* of the counter in a sequential node's name */
-#define LIST_LIMIT_MAX		   10000      /* children in one page */
-#define RESPONSE_SIZE_MAX	   (FRAME_CLIENT_MAX - 4096)
-#define LIST_PAGE_SIZE_MAX	   (1u << 20) /* bytes in one page of a listing or log */
-#define SESSION_TIMEOUT_MIN_MS	   1000
-#define SESSION_TIMEOUT_MAX_MS	   3600000
+#define DATA_SIZE_MAX              (1u << 20) /* of one node, bytes */
+#define TXN_OPERATIONS_MAX         128        /* in each branch */
+#define CONDITIONS_MAX             64         /* of one operation or transaction */
+#define SEQUENCE_DIGITS_MAX        20         /* of the counter in a sequential node's name */
+#define LIST_LIMIT_MAX             10000      /* children in one page */
+#define RESPONSE_SIZE_MAX          (FRAME_CLIENT_MAX - 4096)
+#define LIST_PAGE_SIZE_MAX         (1u << 20) /* bytes in one page of a listing or log */
+#define SESSION_TIMEOUT_MIN_MS     1000
+#define SESSION_TIMEOUT_MAX_MS     3600000
 #define SESSION_TIMEOUT_DEFAULT_MS 10000
-#define SESSION_SECRET_MIN	   16
-#define SESSION_SECRET_MAX	   64
-#define SESSION_WINDOW		   1024 /* writes of one session in flight */
+#define SESSION_SECRET_MIN         16
+#define SESSION_SECRET_MAX         64
+#define SESSION_WINDOW             1024 /* writes of one session in flight */
 
 enum op {
 #define OP(name, number, class, text) OP_##name = (number),
@@ -99,16 +99,16 @@ const char *op_name(unsigned op); /* "CREATE", or "?" */
 enum consistency {
 	CONSISTENCY_LINEARIZABLE = 0,
 	CONSISTENCY_AT_LEAST = 1, /* any member that has applied the given revision */
-	CONSISTENCY_LOCAL = 2,	  /* whatever this member has; the answer says how stale */
+	CONSISTENCY_LOCAL = 2,    /* whatever this member has; the answer says how stale */
 };
 
 enum op_flags {
 	OP_SEQUENTIAL = 1 << 0, /* CREATE: append the parent's counter to the name, %010 */
-	OP_PARENTS = 1 << 1,	/* CREATE, PUT: create missing parents, persistent */
-	OP_RECURSIVE = 1 << 2,	/* DELETE: the whole subtree.  LOG: the subtree */
-	OP_PREVIOUS = 1 << 3,	/* writes: answer with the node as it was */
-	OP_WITH_STAT = 1 << 4,	/* writes: answer with the new stat.  LIST: each child's stat */
-	OP_WITH_DATA = 1 << 5,	/* LIST, LOG: data too */
+	OP_PARENTS = 1 << 1,    /* CREATE, PUT: create missing parents, persistent */
+	OP_RECURSIVE = 1 << 2,  /* DELETE: the whole subtree.  LOG: the subtree */
+	OP_PREVIOUS = 1 << 3,   /* writes: answer with the node as it was */
+	OP_WITH_STAT = 1 << 4,  /* writes: answer with the new stat.  LIST: each child's stat */
+	OP_WITH_DATA = 1 << 5,  /* LIST, LOG: data too */
 	OP_FLAGS_KNOWN = (1 << 6) - 1,
 };
 
@@ -146,9 +146,9 @@ struct operation {
 	struct slice data; /* bytes NULL: absent, which is not empty */
 	uint32_t condition_count;
 	struct cursor conditions; /* at the first of them: condition_next() */
-	struct slice after;	  /* LIST */
-	uint64_t limit;		  /* LIST, LOG; 0: as many as fit */
-	uint64_t revision;	  /* LIST: of the first page, or 0.  LOG: from */
+	struct slice after;       /* LIST */
+	uint64_t limit;           /* LIST, LOG; 0: as many as fit */
+	uint64_t revision;        /* LIST: of the first page, or 0.  LOG: from */
 };
 
 /* Each branch: a count of pairs [op, operation] and a cursor at the first: operation_next(). */
@@ -164,7 +164,7 @@ struct transaction {
 struct request {
 	uint64_t xid;
 	uint8_t op;
-	uint64_t seq;	       /* WRITE */
+	uint64_t seq;          /* WRITE */
 	uint64_t acknowledged; /* WRITE: every seq up to this one has been answered */
 	uint8_t consistency;   /* READ */
 	uint64_t at_least;     /* READ */
@@ -180,7 +180,7 @@ struct response {
 };
 
 #define CLUSTER_ID_SIZE 16
-#define DISK_ID_SIZE	16
+#define DISK_ID_SIZE    16
 
 struct hello {
 	uint32_t version_min;
@@ -189,7 +189,7 @@ struct hello {
 	uint64_t member_id;
 	uint64_t epoch;
 	struct slice cluster_id; /* CLUSTER_ID_SIZE bytes, or absent */
-	struct slice disk_id;	 /* DISK_ID_SIZE bytes, or absent */
+	struct slice disk_id;    /* DISK_ID_SIZE bytes, or absent */
 	struct slice name;
 	struct slice software; /* "synod 0.1.0" */
 };
@@ -208,7 +208,7 @@ struct node_stat {
 	uint64_t created; /* revisions */
 	uint64_t modified;
 	uint64_t children_modified;
-	uint64_t version;	   /* data writes, from 0 */
+	uint64_t version;          /* data writes, from 0 */
 	uint64_t children_version; /* creations and deletions of children */
 	uint64_t access_version;
 	uint64_t created_ms; /* Unix time, informational */
@@ -253,7 +253,7 @@ enum member_role {
 struct member_status {
 	struct slice name;
 	uint64_t member_id;
-	uint8_t role;	     /* enum member_role */
+	uint8_t role;        /* enum member_role */
 	struct slice leader; /* name; empty: none known */
 	struct slice ballot; /* "1.7.2" */
 	uint64_t epoch;
@@ -267,11 +267,11 @@ struct member_status {
 	uint64_t pending; /* requests in progress */
 	uint64_t database_bytes;
 	uint64_t journal_bytes;
-	uint64_t sync_p99_us;	 /* of the journal, since start */
-	uint64_t uptime_ms;	 /* of the process */
+	uint64_t sync_p99_us;    /* of the journal, since start */
+	uint64_t uptime_ms;      /* of the process */
 	struct slice state_hash; /* 32 hex digits, at `applied` */
 	struct slice software;
-	struct slice problem;	 /* empty, or what is wrong in words: "disk nearly full" */
+	struct slice problem;    /* empty, or what is wrong in words: "disk nearly full" */
 	struct slice cluster_id; /* 32 hex digits */
 	uint64_t voters;
 	uint64_t tolerates; /* how many more members may fail before writes stop */
@@ -284,12 +284,12 @@ void request_encode(struct buffer *out, const struct request *request);
 
 /* The response's head; the caller then appends exactly one element, the result. */
 void response_encode_head(struct buffer *out, uint64_t xid, int error, uint64_t revision,
-			  uint64_t stale_ms);
+                          uint64_t stale_ms);
 void condition_encode(struct buffer *out, const struct condition *condition);
 
 /* OPERATION with CONDITIONS (operation->condition_count of them). */
 void operation_encode(struct buffer *out, const struct operation *operation,
-		      const struct condition *conditions);
+                      const struct condition *conditions);
 void stat_encode(struct buffer *out, const struct node_stat *stat);
 void change_encode(struct buffer *out, const struct change *change);
 void member_status_encode(struct buffer *out, const struct member_status *status);

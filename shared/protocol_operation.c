@@ -34,7 +34,7 @@ condition_encode(struct buffer *out, const struct condition *condition)
 
 void
 operation_encode(struct buffer *out, const struct operation *operation,
-		 const struct condition *conditions)
+                 const struct condition *conditions)
 {
 	uint32_t arguments = operation->op == OP_LIST ? 3 : operation->op == OP_LOG ? 2 : 0;
 
@@ -311,7 +311,7 @@ check_operation(struct verdict *verdict, const struct operation *operation)
 	if (operation->op == OP_LIST)
 		check_list(verdict, operation);
 	check_conditions(verdict, operation->conditions, operation->condition_count,
-			 !is_sequential(operation));
+	                 !is_sequential(operation));
 }
 
 /* A malformed message outweighs what was found in the part of it that could be read. */
@@ -417,6 +417,6 @@ transaction_decode(struct slice body, struct transaction *transaction, const cha
 	fields_leave(&fields);
 	if (!cursor.failed)
 		check_conditions(&verdict, transaction->conditions, transaction->condition_count,
-				 false);
+		                 false);
 	return conclude(&verdict, &cursor, why);
 }

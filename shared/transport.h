@@ -65,8 +65,8 @@ struct transport_ops {
 	/* Listen on "HOST:PORT" (port 0: the system chooses).  Error: SYNOD_IN_USE, BAD_ARGUMENT,
 	 * IO. */
 	int (*listen)(struct transport *transport, const char *address,
-		      const struct listener_handler *handler, void *context,
-		      struct listener **listener);
+	              const struct listener_handler *handler, void *context,
+	              struct listener **listener);
 	/* "HOST:PORT" with the port really used; owned by the listener. */
 	const char *(*listener_address)(struct listener *listener);
 	/* Stop to listen; on_close follows, asynchronously. */
@@ -74,7 +74,7 @@ struct transport_ops {
 	/* Start to connect.  on_open or on_close follows, within TIMEOUT_MS.  *STREAM is set before
 	 * the first handler is called.  Error: SYNOD_BAD_ARGUMENT, NO_MEMORY. */
 	int (*dial)(struct transport *transport, const char *address, unsigned timeout_ms,
-		    const struct stream_handler *handler, void *context, struct stream **stream);
+	            const struct stream_handler *handler, void *context, struct stream **stream);
 	/* Give an accepted stream its handler and arm the first receive. */
 	void (*start)(struct stream *stream, const struct stream_handler *handler, void *context);
 	void (*receive)(struct stream *stream);
@@ -98,7 +98,7 @@ struct transport_ops {
 	 * waits for a running FIRE; not from inside it.
 	 */
 	struct timer *(*timer_new)(struct transport *transport, void (*fire)(void *context),
-				   void *context);
+	                           void *context);
 	void (*timer_set)(struct timer *timer, unsigned delay_ms);
 	void (*timer_free)(struct timer *timer);
 	/* All streams, listeners and timers must be closed and released. */

@@ -217,12 +217,12 @@ listener_name(struct tcp_listener *listener, const struct address *address)
 
 	nng_stream_listener_get_int(listener->socket, NNG_OPT_TCP_BOUND_PORT, &port);
 	snprintf(listener->address, sizeof listener->address,
-		 strchr(address->host, ':') != NULL ? "[%s]:%d" : "%s:%d", address->host, port);
+	         strchr(address->host, ':') != NULL ? "[%s]:%d" : "%s:%d", address->host, port);
 }
 
 static int
 tcp_listen(struct transport *base, const char *text, const struct listener_handler *handler,
-	   void *context, struct listener **out)
+           void *context, struct listener **out)
 {
 	struct tcp_transport *transport = (struct tcp_transport *)base;
 	struct tcp_listener *listener;

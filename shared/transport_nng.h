@@ -71,13 +71,13 @@ void timers_stop(struct tcp_transport *transport);
 
 /* The rows of the table that concern timers. */
 struct timer *timer_tcp_new(struct transport *transport, void (*fire)(void *context),
-			    void *context);
+                            void *context);
 void timer_tcp_set(struct timer *timer, unsigned delay_ms);
 void timer_tcp_free(struct timer *timer);
 
 /* The rows of the table that concern streams. */
 int stream_tcp_dial(struct transport *transport, const char *address, unsigned timeout_ms,
-		    const struct stream_handler *handler, void *context, struct stream **stream);
+                    const struct stream_handler *handler, void *context, struct stream **stream);
 void stream_tcp_start(struct stream *stream, const struct stream_handler *handler, void *context);
 void stream_tcp_receive(struct stream *stream);
 void stream_tcp_write(struct stream *stream, struct slice bytes);

@@ -26,16 +26,16 @@
 #include "shared/transport_nng.h"
 
 /* Receive buffers start small, because most connections are idle, and follow what arrives. */
-#define INPUT_SIZE_MIN	4096
-#define INPUT_SIZE_MAX	(256u << 10)
-#define INPUT_GROWTH	4
+#define INPUT_SIZE_MIN  4096
+#define INPUT_SIZE_MAX  (256u << 10)
+#define INPUT_GROWTH    4
 #define INPUT_QUIET_MAX 64 /* receives that use less than a sixteenth before it shrinks */
 
 /* An empty output buffer larger than this is given back when little passed through it. */
 #define OUTPUT_SIZE_KEPT (64u << 10)
 
-#define NUMBERS_MAX	 4  /* addresses of one name that are tried */
-#define LOOKUPS_MAX	 16 /* names being looked up at a time, in the process */
+#define NUMBERS_MAX      4  /* addresses of one name that are tried */
+#define LOOKUPS_MAX      16 /* names being looked up at a time, in the process */
 
 /* Whose turn it is with the input. */
 enum turn {
@@ -67,7 +67,7 @@ struct tcp_stream {
 	nng_aio *send_aio; /* made when a try first fails */
 	struct buffer filling;
 	struct buffer sending; /* of the one who set is_sending, together with try_aio */
-	size_t sent;	       /* of `sending` */
+	size_t sent;           /* of `sending` */
 	bool is_sending;
 
 	struct attempt *attempt;
@@ -81,7 +81,7 @@ struct tcp_stream {
 	bool is_finishing;
 	bool is_closing;
 	bool is_closed; /* on_close has been or is being called */
-	int error;	/* for on_close */
+	int error;      /* for on_close */
 };
 
 /* One attempt to connect, with a dialer of its own. */
@@ -107,7 +107,7 @@ static void
 stream_free(struct tcp_stream *stream)
 {
 	nng_aio *aios[] = {stream->receive_aio, stream->try_aio, stream->send_aio,
-			   stream->deadline_aio, stream->finish_aio};
+	                   stream->deadline_aio, stream->finish_aio};
 
 	for (unsigned i = 0; i < sizeof aios / sizeof aios[0]; i++)
 		if (aios[i] != NULL)
@@ -167,11 +167,11 @@ name_peer(struct tcp_stream *stream)
 	if (address.s_family == NNG_AF_INET &&
 	    inet_ntop(AF_INET, &address.s_in.sa_addr, host, sizeof host) != NULL)
 		snprintf(stream->peer, sizeof stream->peer, "%s:%u", host,
-			 ntohs(address.s_in.sa_port));
+		         ntohs(address.s_in.sa_port));
 	if (address.s_family == NNG_AF_INET6 &&
 	    inet_ntop(AF_INET6, address.s_in6.sa_addr, host, sizeof host) != NULL)
 		snprintf(stream->peer, sizeof stream->peer, "[%s]:%u", host,
-			 ntohs(address.s_in6.sa_port));
+		         ntohs(address.s_in6.sa_port));
 }
 
 /* ---- closing ---- */
@@ -202,8 +202,8 @@ static void
 settle(struct tcp_stream *stream)
 {
 	bool is_end = stream->is_started && stream->is_closing && !stream->is_closed &&
-		      !stream->is_sending && stream->attempt == NULL && stream->turn != TURN_NNG &&
-		      stream->turn != TURN_HANDLER;
+	              !stream->is_sending && stream->attempt == NULL && stream->turn != TURN_NNG &&
+	              stream->turn != TURN_HANDLER;
 	int error = stream->error;
 
 	if (is_end)
@@ -684,7 +684,7 @@ start_lookup(struct tcp_stream *stream, const struct address *address)
 
 int
 stream_tcp_dial(struct transport *transport, const char *text, unsigned timeout_ms,
-		const struct stream_handler *handler, void *context, struct stream **out)
+                const struct stream_handler *handler, void *context, struct stream **out)
 {
 	struct tcp_stream *stream;
 	struct address address;
@@ -712,7 +712,7 @@ stream_tcp_dial(struct transport *transport, const char *text, unsigned timeout_
 	nng_sleep_aio((nng_duration)timeout_ms, stream->deadline_aio);
 	if (address.is_number) {
 		error = address_resolve(&address, stream->numbers, NUMBERS_MAX,
-					&stream->number_count);
+		                        &stream->number_count);
 		dial_numbers(stream, error);
 	} else {
 		error = start_lookup(stream, &address);

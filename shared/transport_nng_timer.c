@@ -77,8 +77,8 @@ timekeeper_main(void *argument)
 			struct timespec until = {.tv_sec = (time_t)(next_us / 1000000),
 			                         .tv_nsec = (long)(next_us % 1000000) * 1000};
 
-			pthread_cond_timedwait(&transport->timers_changed,
-			                       &transport->timers_mutex, &until);
+			pthread_cond_timedwait(&transport->timers_changed, &transport->timers_mutex,
+			                       &until);
 		}
 	}
 	pthread_mutex_unlock(&transport->timers_mutex);

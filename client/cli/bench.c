@@ -28,7 +28,7 @@ command_bench(struct cli *cli)
 	if (cli->options.given[OPTION_HISTORY]) {
 		if (kind)
 			return cli_usage(cli, "--history has its own workload: leave out '%s'",
-					 kind);
+			                 kind);
 		return bench_history(cli);
 	}
 	if (!kind)

@@ -22,10 +22,10 @@
 #include "client/cli/units.h"
 #include "shared/error.h"
 
-#define GAP_SHOWN_MS	  100
-#define GAP_TIMEOUT_MS	  60000
-#define VALUE_SIZE	  64
-#define CHECK_CALLS	  256
+#define GAP_SHOWN_MS      100
+#define GAP_TIMEOUT_MS    60000
+#define VALUE_SIZE        64
+#define CHECK_CALLS       256
 #define DIFFERENCES_NAMED 20
 
 static volatile sig_atomic_t interrupted;
@@ -172,7 +172,7 @@ gap_directory(const char *prefix)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return must_format("%s/gap/%lld.%03ld", prefix, (long long)now.tv_sec,
-			   now.tv_nsec / 1000000);
+	                   now.tv_nsec / 1000000);
 }
 
 int
@@ -237,7 +237,7 @@ check_done(void *context, const struct synod_result *result)
 		check->unread++;
 		problem = error_name(result->error);
 	} else if (node->size != strlen(call->value) ||
-		   memcmp(node->data, call->value, node->size) != 0) {
+	           memcmp(node->data, call->value, node->size) != 0) {
 		check->different++;
 		problem = "holds another value than the acknowledged one";
 	}

@@ -165,13 +165,13 @@ operation_call(struct client *client, struct operation *operation)
 	case KIND_GET: return synod_get(client->synod, path, NULL, &operation->result);
 	case KIND_SET:
 		return synod_set(client->synod, path, operation->value, size, NULL,
-				 &operation->result);
+		                 &operation->result);
 	case KIND_SET_IF:
 		return synod_set(client->synod, path, operation->value, size, &options,
-				 &operation->result);
+		                 &operation->result);
 	case KIND_CREATE:
 		return synod_create(client->synod, path, operation->value, size, NULL,
-				    &operation->result);
+		                    &operation->result);
 	case KIND_DELETE: return synod_delete(client->synod, path, NULL, &operation->result);
 	}
 	return SYNOD_BAD_ARGUMENT;
@@ -187,8 +187,8 @@ operation_learn(struct client *client, const struct operation *operation)
 		return;
 	if (operation->kind == KIND_GET)
 		snprintf(seen, VALUE_SIZE, "%.*s", (int)operation->result->node.size,
-			 operation->result->node.data ? (const char *)operation->result->node.data
-						      : "");
+		         operation->result->node.data ? (const char *)operation->result->node.data
+		                                      : "");
 	else
 		memcpy(seen, operation->value, VALUE_SIZE);
 }
@@ -218,7 +218,7 @@ client_step(struct client *client)
 		memcpy(operation.expected, client->seen[operation.key], VALUE_SIZE);
 	if (operation.kind != KIND_GET && operation.kind != KIND_DELETE)
 		snprintf(operation.value, VALUE_SIZE, "%" PRIu64 "-%" PRIu64, client->number,
-			 operation.id);
+		         operation.id);
 	operation.start_ns = monotonic_ns();
 	operation.error = operation_call(client, &operation);
 	operation.end_ns = monotonic_ns();

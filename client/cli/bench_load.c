@@ -93,7 +93,7 @@ slot_call(struct slot *slot, uint64_t now_ns)
 	slot->start_ns = now_ns;
 	if ((random & 255) < load->write_share)
 		error = synod_set(connection->synod, path, load->value, load->size_bytes,
-				  &slot->write, NULL);
+		                  &slot->write, NULL);
 	else
 		error = synod_get(connection->synod, path, &slot->read, NULL);
 	if (error)
@@ -158,7 +158,7 @@ load_configure(struct load *load, const char *kind)
 		return cli_usage(cli, "--connections is at most --outstanding");
 	if (load->outstanding > load->connections * CONNECTION_MAX)
 		return cli_usage(cli, "--outstanding is at most %d for each connection",
-				 CONNECTION_MAX);
+		                 CONNECTION_MAX);
 	if (load->nodes > 10000000)
 		return cli_usage(cli, "--nodes is at most 10,000,000");
 	if (load->size_bytes > SIZE_MAX_BYTES)
@@ -194,7 +194,7 @@ load_open(struct load *load)
 			return cli_fail(load->cli, cli_endpoints(load->cli), error, NULL);
 		connection->load = load;
 		connection->slot_count = load->outstanding / load->connections +
-					 (i < load->outstanding % load->connections);
+		                         (i < load->outstanding % load->connections);
 		connection->slots = must_calloc(connection->slot_count, sizeof(struct slot));
 	}
 	return 0;
@@ -234,7 +234,7 @@ load_create_nodes(struct load *load)
 
 		pipeline_enter(&preload.pipeline, 0);
 		error = synod_put(synod, load->paths[i], load->value, load->size_bytes, &options,
-				  NULL);
+		                  NULL);
 		if (error)
 			preload_done(&preload, &(struct synod_result){.error = error});
 	}
@@ -338,7 +338,7 @@ report_print_json(const struct load *load, const struct report *report)
 	json_add_number(json, "size_bytes", load->size_bytes);
 	json_add_number(json, "nodes", load->nodes);
 	json_add_text(json, "consistency",
-		      load->read.consistency == SYNOD_LOCAL ? "local" : "linearizable");
+	              load->read.consistency == SYNOD_LOCAL ? "local" : "linearizable");
 	json_print(json);
 }
 

@@ -54,7 +54,7 @@ cli_usage(const struct cli *cli, const char *format, ...)
 	fputs(" (BAD_ARGUMENT)\n", stderr);
 	if (name)
 		fprintf(stderr, "  usage: synod %s [OPTION...] %s; see `synod %s --help`\n", name,
-			cli->command->usage, name);
+		        cli->command->usage, name);
 	else
 		fputs("  see `synod help`\n", stderr);
 	return EXIT_USAGE;
@@ -134,7 +134,7 @@ cli_set_colors(struct cli *cli)
 
 	if (!when || strcmp(when, "auto") == 0)
 		cli->colors = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && terminal &&
-			      strcmp(terminal, "dumb") != 0;
+		              strcmp(terminal, "dumb") != 0;
 	else if (strcmp(when, "always") == 0)
 		cli->colors = true;
 	else if (strcmp(when, "never") == 0)
@@ -183,7 +183,7 @@ cli_read_options(const struct cli *cli, struct synod_read_options *options)
 		options->consistency = SYNOD_LOCAL;
 	else if (kind && strcmp(kind, "linearizable") != 0)
 		return cli_usage(cli, "--consistency: '%s' is neither linearizable nor local",
-				 kind);
+		                 kind);
 	if (cli->options.given[OPTION_AT_LEAST]) {
 		if (kind)
 			return cli_usage(cli, "--at-least and --consistency exclude each other");
@@ -294,7 +294,7 @@ run_command(struct cli *cli)
 		return cli_usage(cli, "an argument is missing");
 	if (cli->word_count > command->words_max)
 		return cli_usage(cli, "'%s' is one argument too many",
-				 cli->words[command->words_max]);
+		                 cli->words[command->words_max]);
 	return command->run(cli);
 }
 
@@ -332,7 +332,7 @@ parse_and_run(struct cli *cli, int argc, char **argv)
 	argc -= first;
 	argv += first;
 	first = options_parse(&cli->options, argc, argv, OPTIONS_GLOBAL | cli->command->options,
-			      false);
+	                      false);
 	if (first < 0)
 		return cli_usage(cli, "%s", cli->options.problem);
 	cli->json = cli->options.given[OPTION_JSON];

@@ -19,7 +19,7 @@ enum exit_code {
 struct cli {
 	const struct command *command;
 	struct options options; /* global ones and the command's */
-	char **words;		/* what follows the command and is no option */
+	char **words;           /* what follows the command and is no option */
 	int word_count;
 	struct synod *synod; /* after cli_open() */
 	bool json;
@@ -30,8 +30,8 @@ struct cli {
 struct command {
 	const char *name;
 	int (*run)(struct cli *cli); /* returns the exit code */
-	const char *usage;	     /* what follows the name */
-	uint64_t options;	     /* besides OPTIONS_GLOBAL */
+	const char *usage;           /* what follows the name */
+	uint64_t options;            /* besides OPTIONS_GLOBAL */
 	int words_min;
 	int words_max;
 	const char *help;     /* one line */
@@ -63,7 +63,7 @@ int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((for
  * if it has one (RESULT may be NULL), and return the exit code of ERROR.
  */
 int cli_fail(const struct cli *cli, const char *subject, int error,
-	     const struct synod_result *result);
+             const struct synod_result *result);
 
 /* The same for the errno of a system call. */
 int cli_fail_system(const char *subject, int system_error);

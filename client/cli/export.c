@@ -50,10 +50,10 @@ write_all(int fd, const char *bytes, size_t size)
  * out of the directory that was given. */
 static int
 export_data(struct export *export, const char *path, int directory, const char *name,
-	    const struct synod_node *node)
+            const struct synod_node *node)
 {
 	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-			0666);
+	                0666);
 	int failed;
 
 	if (fd < 0)
@@ -99,7 +99,7 @@ export_directory(struct export *export, const char *path, int parent, const stru
 
 static int
 export_node(struct export *export, const char *parent_path, int parent,
-	    const struct synod_node *node)
+            const struct synod_node *node)
 {
 	char *path = files_join(parent_path, node->path);
 	int code;

@@ -104,7 +104,7 @@ files_read(const char *name, int follow, uint8_t **bytes, size_t *size)
 	*size = 0;
 	if (fd < 0)
 		return errno == ENOENT ? FILES_MISSING
-				       : (errno == ELOOP ? FILES_NOT_REGULAR : FILES_FAILED);
+		                       : (errno == ELOOP ? FILES_NOT_REGULAR : FILES_FAILED);
 	outcome = read_open_file(fd, bytes, size);
 	saved = errno;
 	close(fd);

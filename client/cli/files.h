@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* In the directory of a node that has both children and data, the file that holds the data. */
-#define FILES_DATA_NAME	    ".synod-data"
+#define FILES_DATA_NAME     ".synod-data"
 
 #define FILES_DATA_SIZE_MAX (1u << 20) /* what a node can hold */
 

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HISTOGRAM_STEPS_LOG2 7
-#define HISTOGRAM_STEPS	     (1u << HISTOGRAM_STEPS_LOG2)
+#define HISTOGRAM_STEPS      (1u << HISTOGRAM_STEPS_LOG2)
 #define HISTOGRAM_VALUE_LOG2                                                                       \
 	42 /* larger values count as the largest: in nanoseconds, 73 minutes                       \
 	    */

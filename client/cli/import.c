@@ -13,9 +13,9 @@
 #include "client/cli/units.h"
 #include "shared/error.h"
 
-#define CALLS_MAX	256
+#define CALLS_MAX       256
 #define CALLS_BYTES_MAX (16u << 20)
-#define PROBLEMS_NAMED	20
+#define PROBLEMS_NAMED  20
 
 static void
 import_entry_take(struct import *import, struct import_entry *entry)
@@ -160,7 +160,7 @@ visit(struct import *import, FTS *fts, FTSENT *found, const char *top)
 	case FTS_SLNONE: import->links++; break;
 	case FTS_DC:
 		stays_out(import, found->fts_path, "a link back to a directory above it",
-			  &import->links);
+		          &import->links);
 		break;
 	case FTS_DEFAULT: import->specials++; break;
 	default:
@@ -191,7 +191,7 @@ walk(struct import *import, char *directory, const char *top)
 		if (found->fts_level == FTS_ROOTLEVEL && found->fts_info != FTS_D &&
 		    found->fts_info != FTS_DP && found->fts_info != FTS_DNR)
 			code = cli_fail_system(directory,
-					       found->fts_errno ? found->fts_errno : ENOTDIR);
+			                       found->fts_errno ? found->fts_errno : ENOTDIR);
 		else
 			visit(import, fts, found, top);
 	}

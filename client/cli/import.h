@@ -20,10 +20,10 @@ struct import {
 	atomic_uint_fast64_t nodes;
 	atomic_uint_fast64_t bytes;
 	atomic_uint_fast64_t bad_paths; /* too deep or too long */
-	atomic_uint_fast64_t refused;	/* for another reason */
+	atomic_uint_fast64_t refused;   /* for another reason */
 	atomic_uint_fast64_t differences;
 	atomic_uint_fast64_t revision; /* the last one seen */
-	atomic_int stop_error;	       /* no further call would end better */
+	atomic_int stop_error;         /* no further call would end better */
 
 	/* Counted by the walk. */
 	uint64_t links;
@@ -36,7 +36,7 @@ struct import {
 
 /* A directory entry on its way; the functions below take it over. */
 struct import_entry {
-	char *path;	/* of its node */
+	char *path;     /* of its node */
 	uint8_t *bytes; /* NULL: no data */
 	size_t size;
 	char **names; /* of a directory: everything in it, sorted; to compare */

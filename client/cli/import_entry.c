@@ -111,7 +111,7 @@ import_store(struct import *import, struct import_entry *entry)
 		.make_parents = entry->is_top,
 	};
 	int error = synod_put(import->cli->synod, entry->path, entry->bytes, entry->size, &options,
-			      NULL);
+	                      NULL);
 
 	if (error)
 		store_done(call, &(struct synod_result){.error = error});
@@ -138,7 +138,7 @@ list_done(void *context, const struct synod_result *result)
 		const char *name = result->children[i].path;
 
 		if (entry->name_count == 0 || !bsearch(&name, entry->names, entry->name_count,
-						       sizeof *entry->names, compare_names)) {
+		                                       sizeof *entry->names, compare_names)) {
 			char *path = files_join(entry->path, name);
 
 			note_difference(call->import, path, "this node has no file");

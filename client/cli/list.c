@@ -96,7 +96,7 @@ struct tree {
 };
 
 static int tree_children(struct tree *tree, const char *path, const char *indent, uint64_t depth,
-			 cJSON *json);
+                         cJSON *json);
 
 static void
 tree_line(struct tree *tree, const char *indent, const char *branch, const struct synod_node *node)
@@ -118,7 +118,7 @@ tree_line(struct tree *tree, const char *indent, const char *branch, const struc
 
 static int
 tree_child(struct tree *tree, const char *parent, const char *indent, uint64_t depth, bool is_last,
-	   const struct synod_node *node, cJSON *siblings)
+           const struct synod_node *node, cJSON *siblings)
 {
 	cJSON *json = NULL;
 	int code = 0;
@@ -165,7 +165,7 @@ tree_children(struct tree *tree, const char *path, const char *indent, uint64_t 
 	}
 	for (size_t i = 0; i < result->child_count && code == 0; i++)
 		code = tree_child(tree, path, indent, depth, i + 1 == result->child_count,
-				  &result->children[i], children);
+		                  &result->children[i], children);
 	synod_result_free(result);
 	return code;
 }

@@ -215,7 +215,7 @@ command_set(struct cli *cli)
 	code = cli_open(cli);
 	if (code == 0) {
 		error = (is_strict ? synod_set : synod_put)(cli->synod, path, value.bytes,
-							    value.size, &write.options, &result);
+		                                            value.size, &write.options, &result);
 		if (error)
 			code = cli_fail(cli, path, error, result);
 		else
@@ -259,7 +259,7 @@ command_create(struct cli *cli)
 	code = cli_open(cli);
 	if (code == 0) {
 		error = synod_create(cli->synod, path, value.bytes, value.size, &write.options,
-				     &result);
+		                     &result);
 		if (error)
 			code = cli_fail(cli, path, error, result);
 		else

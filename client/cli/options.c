@@ -96,7 +96,7 @@ option_take(struct options *options, int option, const char *argument)
 		wanted = "a number of seconds such as 5 or 0.5";
 	if (wanted)
 		snprintf(options->problem, sizeof options->problem, "--%s: '%.80s' is not %s",
-			 row->word, argument, wanted);
+		         row->word, argument, wanted);
 	return wanted == NULL;
 }
 
@@ -109,18 +109,18 @@ describe_problem(struct options *options, int value, char **argv)
 		int option = option_of(optopt);
 
 		snprintf(options->problem, sizeof options->problem, "--%s needs its %s",
-			 option >= 0 ? rows[option].word : "?",
-			 option >= 0 ? rows[option].argument : "argument");
+		         option >= 0 ? rows[option].word : "?",
+		         option >= 0 ? rows[option].argument : "argument");
 	} else if (optopt >= LONG_ONLY_BASE) {
 		snprintf(options->problem, sizeof options->problem, "--%s takes no argument",
-			 rows[optopt - LONG_ONLY_BASE].word);
+		         rows[optopt - LONG_ONLY_BASE].word);
 	} else if (optopt) {
 		snprintf(options->problem, sizeof options->problem,
-			 "unknown option '-%c'; a value that begins with '-' goes after '--'",
-			 optopt);
+		         "unknown option '-%c'; a value that begins with '-' goes after '--'",
+		         optopt);
 	} else {
 		snprintf(options->problem, sizeof options->problem,
-			 "unknown or ambiguous option '%.80s'", word);
+		         "unknown or ambiguous option '%.80s'", word);
 	}
 }
 
@@ -155,9 +155,9 @@ options_print_help(FILE *out, uint64_t allowed)
 		if (!(allowed >> i & 1))
 			continue;
 		length = snprintf(left, sizeof left, "  %s%c%c --%s%s%s", row->letter ? "-" : " ",
-				  row->letter ? row->letter : ' ', row->letter ? ',' : ' ',
-				  row->word, row->argument ? " " : "",
-				  row->argument ? row->argument : "");
+		                  row->letter ? row->letter : ' ', row->letter ? ',' : ' ',
+		                  row->word, row->argument ? " " : "",
+		                  row->argument ? row->argument : "");
 		if (length > 30)
 			fprintf(out, "%s\n%31s%s\n", left, "", row->help);
 		else

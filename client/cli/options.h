@@ -24,7 +24,7 @@ struct options {
 	bool given[OPTION_COUNT];
 	const char *text[OPTION_COUNT];
 	uint64_t number[OPTION_COUNT]; /* SECONDS: milliseconds */
-	char problem[256];	       /* after a failed parse, what is wrong */
+	char problem[256];             /* after a failed parse, what is wrong */
 };
 
 /*
@@ -35,7 +35,7 @@ struct options {
  * Returns the index of the first word, or -1 with options->problem set.
  */
 int options_parse(struct options *options, int argc, char **argv, uint64_t allowed,
-		  bool stop_at_word);
+                  bool stop_at_word);
 
 /* Print one line of help for each option of the set. */
 void options_print_help(FILE *out, uint64_t allowed);

@@ -21,7 +21,7 @@ pipeline_enter(struct pipeline *pipeline, size_t size)
 {
 	pthread_mutex_lock(&pipeline->mutex);
 	while (pipeline->calls > 0 && (pipeline->calls >= pipeline->calls_max ||
-				       pipeline->bytes + size > pipeline->bytes_max))
+	                               pipeline->bytes + size > pipeline->bytes_max))
 		pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
 	pipeline->calls++;
 	pipeline->bytes += size;

@@ -33,7 +33,7 @@ progress_show(struct progress *progress, uint64_t count, const char *what)
 		return;
 	progress->next_ns = monotonic_ns() + INTERVAL_NS;
 	fprintf(stderr, "\r\033[K%s %s, %s per second", format_count(counted, count), what,
-		format_count(rate, (uint64_t)((double)count / progress_seconds(progress))));
+	        format_count(rate, (uint64_t)((double)count / progress_seconds(progress))));
 	fflush(stderr);
 }
 

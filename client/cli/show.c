@@ -50,7 +50,7 @@ show_stat(const char *path, const struct synod_node *node)
 
 const struct table_column node_columns[NODE_COLUMN_COUNT] = {
 	{"NAME", false}, {"REVISION", true}, {"VERSION", true},
-	{"SIZE", true},	 {"CHILDREN", true}, {"OWNER", true},
+	{"SIZE", true},  {"CHILDREN", true}, {"OWNER", true},
 };
 
 void

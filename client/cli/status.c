@@ -24,8 +24,8 @@ or_dash(const char *text)
 
 static const struct table_column status_columns[] = {
 	{"NAME", false},    {"ROLE", false},   {"LEADER", false},   {"BALLOT", false},
-	{"REVISION", true}, {"APPLIED", true}, {"LAG", true},	    {"HASH", false},
-	{"DB", true},	    {"JOURNAL", true}, {"FSYNC-P99", true}, {"CLIENTS", true},
+	{"REVISION", true}, {"APPLIED", true}, {"LAG", true},       {"HASH", false},
+	{"DB", true},       {"JOURNAL", true}, {"FSYNC-P99", true}, {"CLIENTS", true},
 	{"SESSIONS", true}, {"UPTIME", true},
 };
 #define STATUS_COLUMN_COUNT (sizeof status_columns / sizeof status_columns[0])
@@ -38,7 +38,7 @@ lag_of(const struct synod_member_status *member, const struct verdict *verdict)
 
 static void
 status_row(struct table *table, const struct synod_member_status *member,
-	   const struct verdict *verdict)
+           const struct verdict *verdict)
 {
 	char text[UNIT_TEXT_SIZE];
 
@@ -46,7 +46,7 @@ status_row(struct table *table, const struct synod_member_status *member,
 		table_add(table, "%s", or_dash(member->name));
 		table_add(table, "unreachable");
 		table_add(table, "%s: %s (%s)", or_dash(member->endpoint),
-			  error_text(member->error), error_name(member->error));
+		          error_text(member->error), error_name(member->error));
 		table_end_row(table, "");
 		return;
 	}
@@ -105,7 +105,7 @@ print_problems(const struct cli *cli, const struct synod_status *status)
 
 static void
 print_status(const struct cli *cli, const struct synod_status *status,
-	     const struct verdict *verdict)
+             const struct verdict *verdict)
 {
 	struct table table;
 
@@ -266,7 +266,7 @@ static void
 print_members(const struct cli *cli, const struct synod_members *members)
 {
 	static const struct table_column columns[] = {
-		{"NAME", false},    {"ID", false},	  {"ROLE", false},   {"PEERS", false},
+		{"NAME", false},    {"ID", false},        {"ROLE", false},   {"PEERS", false},
 		{"CLIENTS", false}, {"REACHABLE", false}, {"MATCHED", true},
 	};
 	struct table table;

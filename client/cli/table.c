@@ -106,7 +106,7 @@ table_print(const struct table *table, FILE *out, const char *bold, const char *
 	fputs(bold, out);
 	for (size_t i = 0; i < count; i++)
 		print_cell(out, table->columns[i].title, widths[i], table->columns[i].is_number,
-			   i + 1 == count);
+		           i + 1 == count);
 	fprintf(out, "%s\n", plain);
 	for (size_t row = 0; row < row_count; row++) {
 		for (size_t i = 0; i < count; i++) {
@@ -115,7 +115,7 @@ table_print(const struct table *table, FILE *out, const char *bold, const char *
 				break;
 			}
 			print_cell(out, cell(table, row, i), widths[i], table->columns[i].is_number,
-				   i + 1 == count);
+			           i + 1 == count);
 		}
 		fputc('\n', out);
 	}

@@ -28,16 +28,16 @@ branch_of(const struct txn_script *script, const struct synod_result *result)
 
 	if (result->then_taken)
 		return (struct branch){"then", transaction->then_operations, script->then_lines,
-				       transaction->then_count};
+		                       transaction->then_count};
 	return (struct branch){"else", transaction->else_operations, script->else_lines,
-			       transaction->else_count};
+	                       transaction->else_count};
 }
 
 static const char *
 path_of(const struct synod_operation *operation, const struct synod_result *result)
 {
 	return result->node.path && operation->op == SYNOD_OP_CREATE ? result->node.path
-								     : operation->path;
+	                                                             : operation->path;
 }
 
 static void
@@ -121,7 +121,7 @@ print_done(const struct cli *cli, const struct branch *branch, const struct syno
 /* Name the operation that failed, and where it stands. */
 static int
 report_failure(const struct cli *cli, const char *source, const struct txn_script *script,
-	       int error, const struct synod_result *result)
+               int error, const struct synod_result *result)
 {
 	struct branch branch;
 	const struct synod_operation *operation;
@@ -135,7 +135,7 @@ report_failure(const struct cli *cli, const char *source, const struct txn_scrip
 		return cli_fail(cli, source, error, result);
 	operation = &branch.operations[result->failed_index];
 	subject = must_format("%s: line %zu: %s %s", source, branch.lines[result->failed_index],
-			      txn_op_name(operation->op), operation->path);
+	                      txn_op_name(operation->op), operation->path);
 	code = cli_fail(cli, subject, error, result);
 	free(subject);
 	return code;
@@ -200,7 +200,7 @@ command_txn(struct cli *cli)
 		return code;
 	if (txn_script_parse(&script, text.bytes, text.size) != 0) {
 		cli_warn(source, "line %zu: %s (BAD_ARGUMENT)\n  see `synod txn --help`",
-			 script.line, script.problem);
+		         script.line, script.problem);
 		code = EXIT_USAGE;
 	} else {
 		code = cli_open(cli);

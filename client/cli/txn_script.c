@@ -36,10 +36,10 @@ struct field {
 };
 
 static const struct field fields[] = {
-	{"version", SYNOD_IF_VERSION},	 {"created", SYNOD_IF_CREATED},
+	{"version", SYNOD_IF_VERSION},   {"created", SYNOD_IF_CREATED},
 	{"modified", SYNOD_IF_MODIFIED}, {"owner", SYNOD_IF_OWNER},
 	{"children", SYNOD_IF_CHILDREN}, {"children_version", SYNOD_IF_CHILDREN_VERSION},
-	{"data", SYNOD_IF_DATA},	 {NULL, 0},
+	{"data", SYNOD_IF_DATA},         {NULL, 0},
 };
 
 static int
@@ -72,7 +72,7 @@ parse_relation(struct parser *parser, const struct word *word, enum synod_relati
 /* WORDS after the relation of a condition on data. */
 static int
 parse_data_operand(struct parser *parser, const struct word *words, size_t count,
-		   struct synod_condition *condition)
+                   struct synod_condition *condition)
 {
 	if (condition->relation == SYNOD_LESS || condition->relation == SYNOD_GREATER)
 		return mistake(parser, "data is compared with = or != only");
@@ -87,7 +87,7 @@ parse_data_operand(struct parser *parser, const struct word *words, size_t count
 
 static int
 parse_number_operand(struct parser *parser, const struct word *words, size_t count,
-		     struct synod_condition *condition)
+                     struct synod_condition *condition)
 {
 	if (count != 1)
 		return mistake(parser, "one number must follow the relation");
@@ -98,14 +98,14 @@ parse_number_operand(struct parser *parser, const struct word *words, size_t cou
 
 static int
 parse_condition(struct parser *parser, const struct word *words, size_t count,
-		struct synod_condition *condition)
+                struct synod_condition *condition)
 {
 	const struct field *field = fields;
 
 	*condition = (struct synod_condition){.kind = SYNOD_IF_EXISTS};
 	if (count < 2)
 		return mistake(parser, "a condition is PATH exists, PATH missing, or PATH FIELD "
-				       "RELATION VALUE");
+		                       "RELATION VALUE");
 	if (parse_path(parser, &words[0], &condition->path) != 0)
 		return -1;
 	if (count == 2 && (word_is(&words[1], "exists") || word_is(&words[1], "missing"))) {
@@ -116,9 +116,9 @@ parse_condition(struct parser *parser, const struct word *words, size_t count,
 		field++;
 	if (!field->name)
 		return mistake(parser,
-			       "'%.80s' is none of exists, missing, version, created, modified, "
-			       "owner, children, children_version, data",
-			       words[1].text);
+		               "'%.80s' is none of exists, missing, version, created, modified, "
+		               "owner, children, children_version, data",
+		               words[1].text);
 	condition->kind = field->kind;
 	if (count < 3)
 		return mistake(parser, "a relation must follow %s: one of = != < >", field->name);
@@ -162,7 +162,7 @@ txn_op_name(enum synod_op op)
 /* Set the option that WORD stands for. */
 static int
 parse_flag(struct parser *parser, const struct verb *verb, const struct word *word,
-	   struct synod_write_options *options)
+           struct synod_write_options *options)
 {
 	char letter = word->size == 2 ? word->text[1] : '\0';
 
@@ -179,7 +179,7 @@ parse_flag(struct parser *parser, const struct verb *verb, const struct word *wo
 
 static int
 parse_check(struct parser *parser, const struct word *words, size_t count,
-	    struct synod_operation *operation, struct synod_write_options *options)
+            struct synod_operation *operation, struct synod_write_options *options)
 {
 	struct synod_condition *condition = txn_script_keep(parser->script, sizeof *condition);
 
@@ -194,7 +194,7 @@ parse_check(struct parser *parser, const struct word *words, size_t count,
 /* What follows the verb. */
 static int
 parse_operands(struct parser *parser, const struct verb *verb, const struct word *words,
-	       size_t count, struct synod_operation *operation)
+               size_t count, struct synod_operation *operation)
 {
 	struct synod_write_options *options = txn_script_keep(parser->script, sizeof *options);
 
@@ -212,8 +212,8 @@ parse_operands(struct parser *parser, const struct verb *verb, const struct word
 		return -1;
 	if (count > (verb->takes_data ? 2u : 1u))
 		return mistake(parser, "'%.80s' is one word too many%s",
-			       words[verb->takes_data ? 2 : 1].text,
-			       verb->takes_data ? "; a text with spaces needs quotes" : "");
+		               words[verb->takes_data ? 2 : 1].text,
+		               verb->takes_data ? "; a text with spaces needs quotes" : "");
 	if (count == 2) {
 		operation->data = words[1].text;
 		operation->size = words[1].size;
@@ -248,9 +248,9 @@ parse_operation(struct parser *parser, const struct word *words, size_t count)
 		verb++;
 	if (!verb->name)
 		return mistake(parser,
-			       "'%.80s' is none of if, then, else, get, stat, list, create, put, "
-			       "set, delete, check",
-			       words[0].text);
+		               "'%.80s' is none of if, then, else, get, stat, list, create, put, "
+		               "set, delete, check",
+		               words[0].text);
 	operation.op = verb->op;
 	if (parse_operands(parser, verb, words + 1, count - 1, &operation) != 0)
 		return -1;

@@ -20,7 +20,7 @@ struct words {
 	size_t size;
 	size_t position;
 	size_t line;
-	char *scratch;		      /* as large as TEXT: no word can be larger */
+	char *scratch;                /* as large as TEXT: no word can be larger */
 	struct word words[WORDS_MAX]; /* of the present statement */
 	size_t count;
 };

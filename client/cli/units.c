@@ -127,13 +127,13 @@ format_uptime(char *text, uint64_t ms)
 		snprintf(text, UNIT_TEXT_SIZE, "%" PRIu64 "s", seconds);
 	else if (seconds < 3600)
 		snprintf(text, UNIT_TEXT_SIZE, "%" PRIu64 "m%02" PRIu64 "s", seconds / 60,
-			 seconds % 60);
+		         seconds % 60);
 	else if (seconds < 86400)
 		snprintf(text, UNIT_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", seconds / 3600,
-			 seconds / 60 % 60);
+		         seconds / 60 % 60);
 	else
 		snprintf(text, UNIT_TEXT_SIZE, "%" PRIu64 "d%02" PRIu64 "h", seconds / 86400,
-			 seconds / 3600 % 24);
+		         seconds / 3600 % 24);
 	return text;
 }
 

@@ -17,10 +17,10 @@ bool parse_size(const char *text, uint64_t *bytes);
 bool parse_seconds(const char *text, uint64_t *milliseconds);
 
 /* Each returns TEXT, which has UNIT_TEXT_SIZE bytes. */
-const char *format_size(char *text, uint64_t bytes);	  /* "12.3 MiB" */
-const char *format_count(char *text, uint64_t count);	  /* "4,212" */
+const char *format_size(char *text, uint64_t bytes);      /* "12.3 MiB" */
+const char *format_count(char *text, uint64_t count);     /* "4,212" */
 const char *format_us(char *text, uint64_t microseconds); /* "1.2 ms" */
-const char *format_uptime(char *text, uint64_t ms);	  /* "3h12m" */
-const char *format_time(char *text, uint64_t unix_ms);	  /* "2026-01-31T12:00:00.000Z" */
+const char *format_uptime(char *text, uint64_t ms);       /* "3h12m" */
+const char *format_time(char *text, uint64_t unix_ms);    /* "2026-01-31T12:00:00.000Z" */
 
 #endif

@@ -83,7 +83,7 @@ bool
 verdict_is_settled(const struct verdict *verdict)
 {
 	bool all_agree = verdict->voters == 1 || (verdict->hashes == HASHES_AGREE &&
-						  verdict->hash_members == verdict->voters);
+	                                          verdict->hash_members == verdict->voters);
 
 	return verdict->voters > 0 && verdict->reachable == verdict->voters && verdict->leader &&
 	       all_agree;

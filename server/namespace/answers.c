@@ -103,7 +103,7 @@ answers_append(struct session *session, const struct kept_answer *answer)
 	pack_raw(answers, answer->result);
 	CHECK(!answers->failed);
 	hash_add(&session->answers_hash,
-		 hash_of((struct slice){answers->bytes + before, answers->size - before}));
+	         hash_of((struct slice){answers->bytes + before, answers->size - before}));
 	session->seq++;
 }
 
@@ -150,7 +150,7 @@ answers_load(struct session *session, struct slice blob)
 
 		decode(&cursor, &answer);
 		hash_add(&session->answers_hash,
-			 hash_of((struct slice){start, (size_t)(cursor.at - start)}));
+		         hash_of((struct slice){start, (size_t)(cursor.at - start)}));
 	}
 	if (cursor_finish(&cursor) != SYNOD_OK)
 		return SYNOD_CORRUPT;

@@ -45,7 +45,7 @@ run_write(struct namespace *namespace, const struct command *command, struct ans
 
 static void
 repeat_answer(const struct session *session, const struct command *command, struct answer *answer,
-	      struct applied *applied)
+              struct applied *applied)
 {
 	struct kept_answer kept;
 
@@ -63,7 +63,7 @@ repeat_answer(const struct session *session, const struct command *command, stru
 /* Run it and keep the answer, a definite error too: whoever asks again gets the same. */
 static int
 run_and_keep(struct namespace *namespace, struct session *session, const struct command *command,
-	     struct answer *answer)
+             struct answer *answer)
 {
 	struct kept_answer kept;
 	size_t start = answer->result->size;
@@ -87,7 +87,7 @@ run_and_keep(struct namespace *namespace, struct session *session, const struct 
 
 static int
 apply_write(struct namespace *namespace, const struct command *command, struct answer *answer,
-	    struct applied *applied)
+            struct applied *applied)
 {
 	struct session *session = session_find(namespace, command->session);
 
@@ -112,7 +112,7 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 
 static int
 apply_client(struct namespace *namespace, const struct command *command, struct answer *answer,
-	     struct applied *applied)
+             struct applied *applied)
 {
 	if (command->op == OP_SESSION_OPEN)
 		return session_command_open(namespace, command, answer, applied);
@@ -123,7 +123,7 @@ apply_client(struct namespace *namespace, const struct command *command, struct 
 
 static int
 apply_command(struct namespace *namespace, const struct command *command, struct answer *answer,
-	      struct applied *applied)
+              struct applied *applied)
 {
 	switch (command->type) {
 	case COMMAND_CLIENT: return apply_client(namespace, command, answer, applied);
@@ -170,7 +170,7 @@ set_clocks(struct namespace *namespace, const struct command *command)
 
 int
 namespace_apply(struct namespace *namespace, uint64_t slot, struct slice value,
-		struct applied *applied, struct buffer *result)
+                struct applied *applied, struct buffer *result)
 {
 	struct answer answer = {.result = result};
 	struct command command;

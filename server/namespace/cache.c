@@ -102,7 +102,7 @@ cache_find(struct node_cache *cache, struct slice path)
 	struct node *node = *bucket_of(cache, key);
 
 	while (node != NULL && (node->key != key || node->path_size != path.size ||
-				memcmp(node->path, path.bytes, path.size) != 0))
+	                        memcmp(node->path, path.bytes, path.size) != 0))
 		node = node->next;
 	if (node != NULL && node != cache->newest) {
 		unlink_by_use(cache, node);

@@ -21,7 +21,7 @@
 
 void
 history_append(struct namespace *namespace, enum change_kind kind, struct slice path,
-	       const struct node_stat *stat, struct slice data)
+               const struct node_stat *stat, struct slice data)
 {
 	struct history *history = &namespace->history;
 	size_t before = history->changes.size;
@@ -219,7 +219,7 @@ history_load(struct namespace *namespace)
 /* Hand over the changes of one chunk; *GO_ON becomes false when EACH has seen enough. */
 static int
 each_in_chunk(struct namespace *namespace, struct slice packed, uint64_t from,
-	      bool (*each)(void *context, const struct change *change), void *context, bool *go_on)
+              bool (*each)(void *context, const struct change *change), void *context, bool *go_on)
 {
 	struct cursor cursor;
 
@@ -238,7 +238,7 @@ each_in_chunk(struct namespace *namespace, struct slice packed, uint64_t from,
 
 int
 history_each(struct namespace *namespace, uint64_t from,
-	     bool (*each)(void *context, const struct change *change), void *context)
+             bool (*each)(void *context, const struct change *change), void *context)
 {
 	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_CHANGE_EACH);
 	bool go_on = true;
@@ -253,7 +253,7 @@ history_each(struct namespace *namespace, uint64_t from,
 		if (error != SYNOD_OK || !has_row)
 			return error;
 		error = each_in_chunk(namespace, column_bytes(statement, 0), from, each, context,
-				      &go_on);
+		                      &go_on);
 		if (error != SYNOD_OK)
 			break;
 	}

@@ -44,9 +44,9 @@ struct command {
 	uint64_t acknowledged;
 	uint8_t op;
 	struct slice body;
-	uint64_t generation;	      /* EXPIRE */
+	uint64_t generation;          /* EXPIRE */
 	struct command_ballot ballot; /* EXPIRE, START */
-	uint64_t member;	      /* MEMBER */
+	uint64_t member;              /* MEMBER */
 	struct slice name;
 	struct slice peer_address;
 	struct slice client_address;

@@ -53,12 +53,12 @@ condition_holds(const struct condition *condition, const struct node *node)
 	if (PLANTED(CONDITION_IGNORED) && condition->kind == CONDITION_VERSION)
 		return true;
 	return compare(number_of(&node->stat, condition->kind), condition->relation,
-		       condition->number);
+	               condition->number);
 }
 
 int
 conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
-		struct cursor conditions, bool *holds)
+                struct cursor conditions, bool *holds)
 {
 	*holds = true;
 	for (uint32_t i = 0; i < count && *holds; i++) {
@@ -70,7 +70,7 @@ conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
 			return error;
 		condition_next(&conditions, &condition);
 		error = node_find(namespace, condition.path.bytes != NULL ? condition.path : own,
-				  &node);
+		                  &node);
 		if (error != SYNOD_OK)
 			return error;
 		*holds = condition_holds(&condition, node);

@@ -41,7 +41,7 @@ enum statement {
 
 /* Bind, by position.  A failed bind can only be lack of memory, which stops the server. */
 void bind_u64(sqlite3_stmt *statement, int index, uint64_t number);
-void bind_text(sqlite3_stmt *statement, int index, struct slice text);	 /* borrowed until reset */
+void bind_text(sqlite3_stmt *statement, int index, struct slice text);   /* borrowed until reset */
 void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes); /* borrowed until reset */
 uint64_t column_u64(sqlite3_stmt *statement, int index);
 struct slice column_text(sqlite3_stmt *statement, int index);  /* valid until the next step */
@@ -64,16 +64,16 @@ int fault_corrupt(struct namespace *namespace, const char *what);
 /* ---- nodes and their cache (cache.c, node.c) ---- */
 
 struct node {
-	struct node *next;	    /* in its bucket */
+	struct node *next;          /* in its bucket */
 	struct node *newer, *older; /* by last use */
-	uint64_t key;		    /* hash of the path */
-	struct state_hash hash;	    /* what it adds to the state hash; zero when absent */
+	uint64_t key;               /* hash of the path */
+	struct state_hash hash;     /* what it adds to the state hash; zero when absent */
 	struct state_hash data_hash;
 	struct node_stat stat;
 	uint8_t *data;
 	size_t data_capacity;
 	uint64_t recorded; /* the transaction that has its image from before */
-	bool exists;	   /* false: deleted, and kept until its row is deleted too */
+	bool exists;       /* false: deleted, and kept until its row is deleted too */
 	bool has_row;
 	bool is_dirty;
 	uint16_t path_size;
@@ -97,7 +97,7 @@ void cache_init(struct node_cache *cache, size_t count_max, size_t bytes_max);
 void cache_fini(struct node_cache *cache);
 struct node *cache_find(struct node_cache *cache, struct slice path); /* and mark as used */
 struct node *cache_add(struct node_cache *cache, struct slice path);  /* absent, clean */
-void cache_remove(struct node_cache *cache, struct node *node);	      /* not dirty: CHECKed */
+void cache_remove(struct node_cache *cache, struct node *node);       /* not dirty: CHECKed */
 void cache_mark_dirty(struct node_cache *cache, struct node *node);
 void cache_set_data(struct node_cache *cache, struct node *node, struct slice data);
 void cache_discard(struct node_cache *cache); /* everything, dirty or not */
@@ -117,7 +117,7 @@ int node_find_entry(struct namespace *namespace, struct slice path, struct node 
 /* Changes to nodes, with everything that hangs on them: the parent's counters, the
  * history, the state hash, the image for undoing.  PARENT is that of the node. */
 void node_create(struct namespace *namespace, struct node *parent, struct slice path,
-		 struct slice data, struct node **result);
+                 struct slice data, struct node **result);
 void node_write(struct namespace *namespace, struct node *node, struct slice data);
 void node_delete(struct namespace *namespace, struct node *parent, struct node *node);
 /* Around every change of a node's fields. */
@@ -130,7 +130,7 @@ void node_of_row(sqlite3_stmt *statement, int first, struct node_stat *stat, str
 /* From a row that begins with parent and name: append the path. */
 void path_of_row(struct buffer *out, sqlite3_stmt *statement);
 struct state_hash node_hash_of(struct slice path, const struct node_stat *stat,
-			       struct state_hash data_hash);
+                               struct state_hash data_hash);
 
 int nodes_write_back(struct namespace *namespace);
 /* Bring the cache back within its bounds.  No pointer to a node survives this. */
@@ -143,12 +143,12 @@ void nodes_plant(struct namespace *namespace);
 /* ---- sessions (session.c) and their kept answers (answers.c) ---- */
 
 struct session {
-	struct session *next;		/* in its bucket, by id */
+	struct session *next;           /* in its bucket, by id */
 	struct session *next_by_secret; /* in its bucket, by secret */
 	uint64_t id;
 	uint64_t generation;
 	uint64_t timeout_ms;
-	uint64_t seq;	       /* of the last write applied */
+	uint64_t seq;          /* of the last write applied */
 	uint64_t acknowledged; /* the answers up to this one are gone */
 	struct buffer answers; /* from answers_start on: one for each seq above `acknowledged` */
 	size_t answers_start;
@@ -180,7 +180,7 @@ int sessions_write_back(struct namespace *namespace);
 struct session *session_find(struct namespace *namespace, uint64_t id);
 struct session *session_find_by_secret(struct namespace *namespace, struct slice secret_hash);
 struct session *session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
-			     struct slice secret_hash);
+                             struct slice secret_hash);
 int session_end(struct namespace *namespace, struct session *session);
 /* Around every change of a session's fields. */
 void session_begin_change(struct namespace *namespace, struct session *session);
@@ -210,22 +210,22 @@ struct change_chunk {
 	uint64_t last_revision;
 	uint64_t count;
 	uint64_t uptime_ms; /* of the last change */
-	size_t size;	    /* once it is full */
+	size_t size;        /* once it is full */
 };
 
 struct history {
 	struct change_chunk open; /* being filled; `changes` holds its content */
 	struct buffer changes;
-	bool is_dirty;		    /* `open` is not in its row */
+	bool is_dirty;              /* `open` is not in its row */
 	struct change_chunk oldest; /* of those that are full; id 0: there is none */
-	uint64_t from;		    /* every change from this revision on is kept */
-	uint64_t count;		    /* kept, the open chunk included */
+	uint64_t from;              /* every change from this revision on is kept */
+	uint64_t count;             /* kept, the open chunk included */
 	uint64_t bytes;
 	uint64_t ordinal; /* of the next change of this revision */
 };
 
 void history_append(struct namespace *namespace, enum change_kind kind, struct slice path,
-		    const struct node_stat *stat, struct slice data);
+                    const struct node_stat *stat, struct slice data);
 /* The command is complete: close the chunk if it is full, and trim. */
 int history_end_command(struct namespace *namespace);
 /* Inside a command that makes very many changes and will not be undone from memory. */
@@ -235,7 +235,7 @@ int history_write_back(struct namespace *namespace);
 
 /* Call EACH for every kept change from revision FROM on, in order, until it returns false. */
 int history_each(struct namespace *namespace, uint64_t from,
-		 bool (*each)(void *context, const struct change *change), void *context);
+                 bool (*each)(void *context, const struct change *change), void *context);
 
 /* ---- undoing a transaction (undo.c) ---- */
 
@@ -277,7 +277,7 @@ void undo_fini(struct undo *undo);
 struct answer;
 
 int member_record(struct namespace *namespace, const struct command *command,
-		  struct answer *answer);
+                  struct answer *answer);
 struct state_hash member_hash_of(const struct command *member);
 
 /* ---- operations ---- */
@@ -295,7 +295,7 @@ int answer_error(struct answer *answer, int error, const char *why);
 void answer_finish(struct answer *answer, size_t start);
 
 typedef int operation_function(struct namespace *namespace, const struct operation *operation,
-			       struct answer *answer);
+                               struct answer *answer);
 
 operation_function op_get;
 operation_function op_stat;
@@ -309,47 +309,47 @@ operation_function op_delete;
 
 /* A decoded operation of any kind but TXN. */
 int operation_run(struct namespace *namespace, const struct operation *operation,
-		  struct answer *answer);
+                  struct answer *answer);
 int transaction_run(struct namespace *namespace, struct slice body, struct answer *answer);
 
 /* ---- shared by operations (condition.c, operation.c, op_create.c) ---- */
 
 /* Do all hold?  OWN is the path of conditions that name none. */
 int conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
-		    struct cursor conditions, bool *holds);
+                    struct cursor conditions, bool *holds);
 
 /* CONFLICT in ANSWER unless the operation's conditions hold. */
 int operation_check(struct namespace *namespace, const struct operation *operation,
-		    struct answer *answer);
+                    struct answer *answer);
 /* The node that OPERATION is about.  *NODE is NULL with NOT_FOUND in ANSWER if there is none, with
  * CONFLICT unless the conditions hold. */
 int operation_target(struct namespace *namespace, const struct operation *operation,
-		     struct answer *answer, struct node **node);
+                     struct answer *answer, struct node **node);
 
 /* Is there a parent for PATH to be created under, or may there be? */
 int parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
-		 struct answer *answer);
+                 struct answer *answer);
 /* Create PATH, which is absent, and whichever of its ancestors are missing. */
 int create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
-			struct node **node);
+                        struct node **node);
 
 /* "[stat, data]": the result of GET, and `previous`. */
 void answer_node(struct buffer *out, const struct node *node);
 /* Keep NODE as it is now in namespace->previous if OPERATION asks for it. */
 struct slice previous_of(struct namespace *namespace, const struct operation *operation,
-			 const struct node *node);
+                         const struct node *node);
 /* The result of CREATE, SET and PUT.  PREVIOUS is packed, or empty. */
 void answer_written(struct buffer *out, const struct operation *operation, const struct node *node,
-		    struct slice previous);
+                    struct slice previous);
 
 /* ---- sessions' commands (session_command.c) ---- */
 
 int session_command_open(struct namespace *namespace, const struct command *command,
-			 struct answer *answer, struct applied *applied);
+                         struct answer *answer, struct applied *applied);
 int session_command_close(struct namespace *namespace, struct session *session,
-			  struct answer *answer, struct applied *applied);
+                          struct answer *answer, struct applied *applied);
 int session_command_expire(struct namespace *namespace, const struct command *command,
-			   struct answer *answer, struct applied *applied);
+                           struct answer *answer, struct applied *applied);
 
 /* ---- the whole ---- */
 
@@ -380,10 +380,10 @@ struct namespace
 	struct undo undo;
 
 	/* Room to build in, kept from one command to the next. */
-	struct buffer items;	/* of a page */
-	struct buffer results;	/* of a transaction's operations */
+	struct buffer items;    /* of a page */
+	struct buffer results;  /* of a transaction's operations */
 	struct buffer previous; /* the node as it was */
-	struct buffer name;	/* the path that the server chose */
+	struct buffer name;     /* the path that the server chose */
 };
 
 #endif

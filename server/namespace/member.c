@@ -80,7 +80,7 @@ member_record(struct namespace *namespace, const struct command *command, struct
 
 int
 namespace_each_member(struct namespace *namespace,
-		      void (*each)(void *context, const struct command *member), void *context)
+                      void (*each)(void *context, const struct command *member), void *context)
 {
 	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_MEMBER_EACH);
 	bool has_row;

@@ -164,7 +164,7 @@ open_database(struct namespace *namespace)
 
 int
 namespace_open(struct namespace **result, sqlite3 *db, const struct namespace_options *options,
-	       char *why)
+               char *why)
 {
 	struct namespace *namespace = check_calloc(1, sizeof *namespace);
 	int error;
@@ -174,7 +174,7 @@ namespace_open(struct namespace **result, sqlite3 *db, const struct namespace_op
 	namespace->db = db;
 	set_options(&namespace->options, options);
 	cache_init(&namespace->cache, namespace->options.cache_nodes,
-		   namespace->options.cache_bytes);
+	           namespace->options.cache_bytes);
 	sessions_init(&namespace->sessions);
 	error = open_database(namespace);
 	if (error != SYNOD_OK) {

@@ -38,8 +38,8 @@
 struct namespace;
 
 struct namespace_options {
-	unsigned cache_nodes;	    /* default 65536 */
-	size_t cache_bytes;	    /* default 8 MiB; counts data, paths and overhead */
+	unsigned cache_nodes;       /* default 65536 */
+	size_t cache_bytes;         /* default 8 MiB; counts data, paths and overhead */
 	uint64_t change_count_max;  /* history kept: default 100,000 changes, */
 	uint64_t change_bytes_max;  /* 64 MiB of data, */
 	uint64_t change_age_ms_max; /* and 1 h of uptime; whichever is reached first */
@@ -58,7 +58,7 @@ struct state_hash {
  * WHY has at least 256 bytes.
  */
 int namespace_open(struct namespace **result, sqlite3 *db, const struct namespace_options *options,
-		   char *why);
+                   char *why);
 void namespace_close(
 	struct namespace *namespace); /* does not write back: uncommitted work is replayed */
 
@@ -82,7 +82,7 @@ struct applied {
  * command is skipped deterministically with BAD_MESSAGE as its answer.
  */
 int namespace_apply(struct namespace *namespace, uint64_t slot, struct slice value,
-		    struct applied *applied, struct buffer *result);
+                    struct applied *applied, struct buffer *result);
 
 /* LEADER_START of this ballot was chosen at SLOT: expiries of other ballots are void from here on.
  * A STOP or an unknown kind of entry is applied with namespace_skip(). */
@@ -100,12 +100,12 @@ int namespace_skip(struct namespace *namespace, uint64_t slot);
  * client starts again, so that all pages are of one revision.
  */
 int namespace_read(struct namespace *namespace, uint8_t op, struct slice body, int *error,
-		   uint64_t *revision, struct buffer *result);
+                   uint64_t *revision, struct buffer *result);
 
 /* SESSION_ATTACH: SYNOD_OK with the session's facts in RESULT, SYNOD_SESSION_ENDED (no such
  * session) or SYNOD_WRONG_SECRET, in *ERROR. */
 int namespace_attach(struct namespace *namespace, uint64_t session, struct slice secret_hash,
-		     int *error, struct buffer *result);
+                     int *error, struct buffer *result);
 
 /* Write back, with the applied slot and the hash, into the open transaction.  The caller then
  * commits the transaction (database_commit) and calls namespace_committed(). */
@@ -130,13 +130,13 @@ int namespace_rehash(struct namespace *namespace, struct state_hash *hash);
 
 /* Every live session, ascending: for a new leader, which gives each a full timeout. */
 int namespace_each_session(struct namespace *namespace,
-			   void (*each)(void *context, uint64_t session, uint64_t generation,
-					uint64_t timeout_ms),
-			   void *context);
+                           void (*each)(void *context, uint64_t session, uint64_t generation,
+                                        uint64_t timeout_ms),
+                           void *context);
 
 /* Every member recorded with COMMAND_MEMBER, ascending. */
 int namespace_each_member(struct namespace *namespace,
-			  void (*each)(void *context, const struct command *member), void *context);
+                          void (*each)(void *context, const struct command *member), void *context);
 
 /* The last failure of SQLite in words, for the log. */
 const char *namespace_why(const struct namespace *namespace);

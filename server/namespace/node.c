@@ -291,7 +291,7 @@ appear(struct namespace *namespace, struct node *node, struct slice data)
 
 void
 node_create(struct namespace *namespace, struct node *parent, struct slice path, struct slice data,
-	    struct node **result)
+            struct node **result)
 {
 	struct node *node = cache_find(&namespace->cache, path);
 
@@ -321,7 +321,7 @@ node_delete(struct namespace *namespace, struct node *parent, struct node *node)
 	CHECK(node->stat.children == 0);
 
 	history_append(namespace, CHANGE_DELETED, node_path(node), &node->stat,
-		       (struct slice){NULL, 0});
+	               (struct slice){NULL, 0});
 	node_begin_change(namespace, node);
 	cache_set_data(&namespace->cache, node, (struct slice){NULL, 0});
 	node->exists = false;

@@ -10,7 +10,7 @@
 
 int
 parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
-	     struct answer *answer)
+             struct answer *answer)
 {
 	struct node *parent;
 	int error;
@@ -25,7 +25,7 @@ parent_check(struct namespace *namespace, const struct operation *operation, str
 
 int
 create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
-		    struct node **node)
+                    struct node **node)
 {
 	struct slice missing[PATH_DEPTH_MAX + 1];
 	unsigned count = 0;
@@ -45,7 +45,7 @@ create_with_parents(struct namespace *namespace, struct slice path, struct slice
 	}
 	while (count-- > 0)
 		node_create(namespace, *node, missing[count],
-			    count == 0 ? data : (struct slice){NULL, 0}, node);
+		            count == 0 ? data : (struct slice){NULL, 0}, node);
 	return SYNOD_OK;
 }
 
@@ -69,9 +69,9 @@ choose_name(struct namespace *namespace, struct slice prefix)
 	if (error != SYNOD_OK)
 		return error;
 	size = snprintf(digits, sizeof digits, "%010" PRIu64,
-			parent == NULL			  ? 0
-			: PLANTED(SEQUENCE_FROM_CHILDREN) ? parent->stat.children
-							  : parent->stat.sequence);
+	                parent == NULL                    ? 0
+	                : PLANTED(SEQUENCE_FROM_CHILDREN) ? parent->stat.children
+	                                                  : parent->stat.sequence);
 	name->size = prefix.size;
 	buffer_append(name, digits, (size_t)size);
 	CHECK(!name->failed);
@@ -81,7 +81,7 @@ choose_name(struct namespace *namespace, struct slice prefix)
 /* Is PATH free to be created? */
 static int
 check_absent(struct namespace *namespace, const struct operation *operation, struct slice path,
-	     struct answer *answer)
+             struct answer *answer)
 {
 	struct node *node;
 	int error = parent_check(namespace, operation, path, answer);

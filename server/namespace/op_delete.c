@@ -23,7 +23,7 @@ forget_row(struct namespace *namespace, sqlite3_stmt *statement, struct buffer *
 	node_of_row(statement, 2, &stat, &data);
 	hash_subtract(&namespace->hash, node_hash_of(buffer_slice(path), &stat, hash_of(data)));
 	history_append(namespace, CHANGE_DELETED, buffer_slice(path), &stat,
-		       (struct slice){NULL, 0});
+	               (struct slice){NULL, 0});
 	namespace->nodes--;
 	cached = cache_find(&namespace->cache, buffer_slice(path));
 	if (cached != NULL)

@@ -22,8 +22,8 @@ look_for_child(void *context, const struct change *change)
 	struct search *search = context;
 
 	search->found = is_child(change->path, search->parent) ||
-			(change->kind != CHANGE_MODIFIED && !path_is_root(change->path) &&
-			 is_child(path_parent(change->path), search->parent));
+	                (change->kind != CHANGE_MODIFIED && !path_is_root(change->path) &&
+	                 is_child(path_parent(change->path), search->parent));
 	return !search->found;
 }
 
@@ -34,7 +34,7 @@ look_for_child(void *context, const struct change *change)
  */
 static int
 has_moved_on(struct namespace *namespace, const struct operation *operation,
-	     const struct node_stat *parent, bool *result)
+             const struct node_stat *parent, bool *result)
 {
 	struct search search = {.parent = operation->path};
 	uint64_t since = operation->revision;
@@ -44,7 +44,7 @@ has_moved_on(struct namespace *namespace, const struct operation *operation,
 	if (since == 0 || since == namespace->revision)
 		return SYNOD_OK;
 	*result = since > namespace->revision || parent->created > since ||
-		  parent->modified > since || parent->children_modified > since;
+	          parent->modified > since || parent->children_modified > since;
 	if (*result || (operation->flags & (OP_WITH_STAT | OP_WITH_DATA)) == 0)
 		return SYNOD_OK;
 	*result = since + 1 < namespace->history.from;
@@ -106,7 +106,7 @@ gather(struct namespace *namespace, const struct operation *operation, uint32_t 
 
 static void
 answer_page(struct buffer *out, const struct node_stat *parent, struct slice items, uint32_t count,
-	    bool more)
+            bool more)
 {
 	pack_array(out, 3);
 	stat_encode(out, parent);
@@ -132,7 +132,7 @@ op_list(struct namespace *namespace, const struct operation *operation, struct a
 		return error;
 	if (flag)
 		return answer_error(answer, SYNOD_CONFLICT,
-				    "the listing has changed since its first page");
+		                    "the listing has changed since its first page");
 	error = nodes_write_back(namespace);
 	if (error == SYNOD_OK)
 		error = gather(namespace, operation, &count, &flag);

@@ -101,12 +101,12 @@ op_log(struct namespace *namespace, const struct operation *operation, struct an
 	}
 	buffer_clear(page.items);
 	error = history_each(namespace, operation->revision > oldest ? operation->revision : oldest,
-			     take, &page);
+	                     take, &page);
 	if (error != SYNOD_OK)
 		return error;
 	if (page.is_too_large)
 		return answer_error(answer, SYNOD_TOO_LARGE,
-				    "the changes of the first revision do not fit in one answer");
+		                    "the changes of the first revision do not fit in one answer");
 	answer_page(answer->result, page.count, buffer_slice(page.items), oldest, page.more);
 	return SYNOD_OK;
 }

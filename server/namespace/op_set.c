@@ -4,7 +4,7 @@
 
 static void
 replace(struct namespace *namespace, const struct operation *operation, struct node *node,
-	struct answer *answer)
+        struct answer *answer)
 {
 	struct slice previous = previous_of(namespace, operation, node);
 
@@ -49,5 +49,5 @@ op_put(struct namespace *namespace, const struct operation *operation, struct an
 	if (error != SYNOD_OK)
 		return error;
 	return node == NULL ? put_new(namespace, operation, answer)
-			    : op_set(namespace, operation, answer);
+	                    : op_set(namespace, operation, answer);
 }

@@ -5,9 +5,9 @@
 #include "shared/path.h"
 
 static operation_function *const functions[] = {
-	[OP_GET] = op_get, [OP_STAT] = op_stat,	  [OP_LIST] = op_list,
+	[OP_GET] = op_get, [OP_STAT] = op_stat,   [OP_LIST] = op_list,
 	[OP_LOG] = op_log, [OP_CHECK] = op_check, [OP_CREATE] = op_create,
-	[OP_SET] = op_set, [OP_PUT] = op_put,	  [OP_DELETE] = op_delete,
+	[OP_SET] = op_set, [OP_PUT] = op_put,     [OP_DELETE] = op_delete,
 };
 
 int
@@ -47,11 +47,11 @@ answer_finish(struct answer *answer, size_t start)
 
 int
 operation_check(struct namespace *namespace, const struct operation *operation,
-		struct answer *answer)
+                struct answer *answer)
 {
 	bool holds;
 	int error = conditions_hold(namespace, operation->path, operation->condition_count,
-				    operation->conditions, &holds);
+	                            operation->conditions, &holds);
 
 	if (error == SYNOD_OK && !holds)
 		answer_error(answer, SYNOD_CONFLICT, NULL);
@@ -60,7 +60,7 @@ operation_check(struct namespace *namespace, const struct operation *operation,
 
 int
 operation_target(struct namespace *namespace, const struct operation *operation,
-		 struct answer *answer, struct node **node)
+                 struct answer *answer, struct node **node)
 {
 	int error = node_find(namespace, operation->path, node);
 
@@ -97,7 +97,7 @@ previous_of(struct namespace *namespace, const struct operation *operation, cons
 
 void
 answer_written(struct buffer *out, const struct operation *operation, const struct node *node,
-	       struct slice previous)
+               struct slice previous)
 {
 	pack_array(out, 4);
 	pack_u64(out, node->stat.version);

@@ -4,7 +4,7 @@
 
 int
 namespace_read(struct namespace *namespace, uint8_t op, struct slice body, int *error,
-	       uint64_t *revision, struct buffer *result)
+               uint64_t *revision, struct buffer *result)
 {
 	struct answer answer = {.result = result};
 	struct operation operation;

@@ -172,7 +172,7 @@ mark_dirty(struct session_table *sessions, struct session *session)
 		sessions->dirty_capacity =
 			sessions->dirty_capacity > 0 ? sessions->dirty_capacity * 2 : 64;
 		sessions->dirty = check_realloc(sessions->dirty, sessions->dirty_capacity *
-									 sizeof(struct session *));
+		                                                         sizeof(struct session *));
 	}
 	session->dirty_index = sessions->dirty_count;
 	sessions->dirty[sessions->dirty_count++] = session;
@@ -201,7 +201,7 @@ session_end_change(struct namespace *namespace, struct session *session)
 
 struct session *
 session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
-	     struct slice secret_hash)
+             struct slice secret_hash)
 {
 	struct session *session = check_calloc(1, sizeof *session);
 
@@ -336,9 +336,9 @@ sorted(const struct session_table *sessions)
 
 int
 namespace_each_session(struct namespace *namespace,
-		       void (*each)(void *context, uint64_t session, uint64_t generation,
-				    uint64_t timeout_ms),
-		       void *context)
+                       void (*each)(void *context, uint64_t session, uint64_t generation,
+                                    uint64_t timeout_ms),
+                       void *context)
 {
 	struct session **all = sorted(&namespace->sessions);
 

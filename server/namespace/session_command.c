@@ -50,7 +50,7 @@ open_decode(struct slice body, uint64_t *timeout_ms, struct slice *secret_hash)
 /* A repeated command must not make a second session: the secret tells that it is the same one. */
 int
 session_command_open(struct namespace *namespace, const struct command *command,
-		     struct answer *answer, struct applied *applied)
+                     struct answer *answer, struct applied *applied)
 {
 	struct session *session;
 	struct slice secret_hash;
@@ -61,7 +61,7 @@ session_command_open(struct namespace *namespace, const struct command *command,
 	session = session_find_by_secret(namespace, secret_hash);
 	if (session == NULL)
 		session = session_open(namespace, namespace->slot, clamp_timeout(timeout_ms),
-				       secret_hash);
+		                       secret_hash);
 	applied->session_opened = session->id;
 	applied->timeout_ms = session->timeout_ms;
 	answer_session(answer->result, session);
@@ -70,7 +70,7 @@ session_command_open(struct namespace *namespace, const struct command *command,
 
 int
 session_command_close(struct namespace *namespace, struct session *session, struct answer *answer,
-		      struct applied *applied)
+                      struct applied *applied)
 {
 	applied->session_ended = session->id;
 	pack_array(answer->result, 0);
@@ -91,7 +91,7 @@ is_current(const struct namespace *namespace, const struct command_ballot *ballo
  * command, chosen late, must not end a session that another leader keeps alive. */
 int
 session_command_expire(struct namespace *namespace, const struct command *command,
-		       struct answer *answer, struct applied *applied)
+                       struct answer *answer, struct applied *applied)
 {
 	struct session *session = session_find(namespace, command->session);
 
@@ -104,7 +104,7 @@ session_command_expire(struct namespace *namespace, const struct command *comman
 
 int
 namespace_attach(struct namespace *namespace, uint64_t id, struct slice secret_hash, int *error,
-		 struct buffer *result)
+                 struct buffer *result)
 {
 	struct answer answer = {.result = result};
 	struct session *session = session_find(namespace, id);
@@ -113,7 +113,7 @@ namespace_attach(struct namespace *namespace, uint64_t id, struct slice secret_h
 	if (session == NULL)
 		answer_error(&answer, SYNOD_SESSION_ENDED, NULL);
 	else if (secret_hash.size != SECRET_HASH_SIZE ||
-		 sodium_memcmp(session->secret_hash, secret_hash.bytes, SECRET_HASH_SIZE) != 0)
+	         sodium_memcmp(session->secret_hash, secret_hash.bytes, SECRET_HASH_SIZE) != 0)
 		answer_error(&answer, SYNOD_WRONG_SECRET, NULL);
 	else
 		answer_session(result, session);

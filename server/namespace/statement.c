@@ -35,7 +35,7 @@ int
 fault(struct namespace *namespace, const char *what, int sqlite_code)
 {
 	snprintf(namespace->why, sizeof namespace->why, "%s: %s (SQLite code %d)", what,
-		 sqlite3_errmsg(namespace->db), sqlite_code);
+	         sqlite3_errmsg(namespace->db), sqlite_code);
 	return translate(sqlite_code);
 }
 
@@ -52,7 +52,7 @@ statements_prepare(struct namespace *namespace)
 	for (unsigned i = 0; i < STATEMENT_COUNT; i++) {
 		int code =
 			sqlite3_prepare_v3(namespace->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-					   &namespace->statements[i], NULL);
+		                           &namespace->statements[i], NULL);
 
 		if (code != SQLITE_OK)
 			return fault(namespace, names[i], code);
@@ -126,8 +126,8 @@ void
 bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes)
 {
 	int code = bytes.bytes == NULL ? sqlite3_bind_null(statement, index)
-				       : sqlite3_bind_blob(statement, index, bytes.bytes,
-							   (int)bytes.size, SQLITE_STATIC);
+	                               : sqlite3_bind_blob(statement, index, bytes.bytes,
+	                                                   (int)bytes.size, SQLITE_STATIC);
 
 	CHECK(code == SQLITE_OK);
 }

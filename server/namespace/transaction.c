@@ -17,7 +17,7 @@ choose(struct namespace *namespace, const struct transaction *transaction, struc
 {
 	int error =
 		conditions_hold(namespace, (struct slice){NULL, 0}, transaction->condition_count,
-				transaction->conditions, &branch->is_then);
+	                        transaction->conditions, &branch->is_then);
 
 	branch->count = branch->is_then ? transaction->then_count : transaction->else_count;
 	branch->operations =
@@ -57,7 +57,7 @@ run_all(struct namespace *namespace, struct branch *branch, struct answer *each,
 
 static void
 answer_branch(struct buffer *out, const struct branch *branch, const struct answer *each,
-	      uint32_t done)
+              uint32_t done)
 {
 	bool has_failed = each->error != SYNOD_OK;
 

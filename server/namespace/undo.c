@@ -79,7 +79,7 @@ undo_savepoint(struct namespace *namespace)
 		return error;
 	buffer_clear(&undo->saved_changes);
 	buffer_append(&undo->saved_changes, namespace->history.changes.bytes,
-		      namespace->history.changes.size);
+	              namespace->history.changes.size);
 	CHECK(!undo->saved_changes.failed);
 	undo->has_savepoint = true;
 	undo->image_count_at_savepoint = undo->image_count;
@@ -180,7 +180,7 @@ undo_forget(struct namespace *namespace)
 	undo->is_active = false;
 	finish(undo);
 	return undo->has_savepoint ? statement_run(namespace, STATEMENT_SAVEPOINT_RELEASE)
-				   : SYNOD_OK;
+	                           : SYNOD_OK;
 }
 
 void

@@ -9,10 +9,10 @@
 #include "shared/error.h"
 
 #define CONNECTIONS_MAX_DEFAULT 10000
-#define IDLE_DEFAULT_MS		300000
-#define IN_PROGRESS_MAX		(SESSION_WINDOW + 64)
-#define SCAN_MS			1000 /* time-outs of clients need no finer look */
-#define BUCKETS_MIN		64
+#define IDLE_DEFAULT_MS         300000
+#define IN_PROGRESS_MAX         (SESSION_WINDOW + 64)
+#define SCAN_MS                 1000 /* time-outs of clients need no finer look */
+#define BUCKETS_MIN             64
 
 /* Connections that are being told that there are too many; more are closed without a word. */
 #define TURNED_AWAY_MAX 256
@@ -22,7 +22,7 @@ struct entry {
 	struct clients *clients;
 	struct entry *same_bucket;
 	bool is_counted; /* among connections_max */
-	bool is_logged;	 /* its refusal */
+	bool is_logged;  /* its refusal */
 };
 
 struct clients {
@@ -32,7 +32,7 @@ struct clients {
 	struct client *first; /* all, those that are gone included */
 	struct entry **buckets;
 	size_t bucket_count; /* a power of two */
-	unsigned count;	     /* connected and counted */
+	unsigned count;      /* connected and counted */
 	unsigned turned_away_count;
 	uint64_t now_ms; /* of the last call that told */
 	uint64_t scan_ms;
@@ -130,7 +130,7 @@ refuse(struct entry *entry, int error, const char *why)
 	struct clients *clients = entry->clients;
 
 	refusal_log(&clients->refusals, clients->now_ms, "refused a client",
-		    entry->client.connection, error, why);
+	            entry->client.connection, error, why);
 	entry->is_logged = true;
 	connection_refuse(entry->client.connection, error, why);
 }
@@ -172,7 +172,7 @@ on_request(struct entry *entry, const struct frame *frame)
 		return error;
 	if (client->in_progress >= IN_PROGRESS_MAX) {
 		clients_answer_error(client, request.xid, SYNOD_BUSY,
-				     "too many requests of this connection are in progress");
+		                     "too many requests of this connection are in progress");
 		return SYNOD_OK;
 	}
 	clients->options.handler->on_request(clients->options.owner, client, &request);
@@ -234,7 +234,7 @@ on_closed(struct connection *connection, int error)
 	(void)error;
 	if (connection->refuse_error != SYNOD_OK && !entry->is_logged)
 		refusal_log(&clients->refusals, clients->now_ms, "refused a client", connection,
-			    connection->refuse_error, error_text(connection->refuse_error));
+		            connection->refuse_error, error_text(connection->refuse_error));
 	if (entry->is_counted)
 		clients->count--;
 	else
@@ -343,7 +343,7 @@ clients_tick(struct clients *clients, uint64_t now_ms)
 		}
 		refuse(entry_of(client), SYNOD_TIMEOUT,
 		       client->connection->is_up ? "nothing was heard for too long"
-						 : "no greeting came in time");
+		                                 : "no greeting came in time");
 	}
 	clients->scan_ms = next_ms;
 	return next_ms;
@@ -381,14 +381,14 @@ clients_new(const struct clients_options *options, uint64_t now_ms, struct clien
 	error = connection_listen(&clients->listener, options->transport, options->listen_address);
 	if (error != SYNOD_OK) {
 		snprintf(why, GREETING_WHY_MAX, "cannot listen for clients at %s: %s",
-			 options->listen_address, error_text(error));
+		         options->listen_address, error_text(error));
 		free(clients->buckets);
 		free(clients);
 		*out = NULL;
 		return error;
 	}
 	snprintf(clients->address, sizeof clients->address, "%s",
-		 connection_listener_address(&clients->listener));
+	         connection_listener_address(&clients->listener));
 	return SYNOD_OK;
 }
 

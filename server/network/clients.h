@@ -21,7 +21,7 @@ struct client {
 	struct connection *connection;
 	uint64_t session;     /* bound by SESSION_OPEN or SESSION_ATTACH; 0: none yet */
 	unsigned in_progress; /* requests taken and not yet answered; the member's to count down */
-	bool is_gone;	      /* the connection closed; freed when in_progress is 0 */
+	bool is_gone;         /* the connection closed; freed when in_progress is 0 */
 	struct client *next, *previous;
 };
 
@@ -49,7 +49,7 @@ struct clients_options {
 };
 
 int clients_new(const struct clients_options *options, uint64_t now_ms, struct clients **clients,
-		char *why);
+                char *why);
 void clients_close(struct clients *clients);
 bool clients_is_closed(const struct clients *clients);
 void clients_free(struct clients *clients);

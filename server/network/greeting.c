@@ -48,7 +48,7 @@ check_role(const struct hello *hello, enum hello_role role, char *why)
 			"this port is for members; clients connect to the port given by --clients");
 	else
 		snprintf(why, GREETING_WHY_MAX,
-			 "this port is for clients; members connect to the address in --peers");
+		         "this port is for clients; members connect to the address in --peers");
 	return SYNOD_BAD_ARGUMENT;
 }
 
@@ -63,8 +63,8 @@ check_cluster(const struct hello *hello, const struct identity *identity, char *
 	if (slice_equal(hello->cluster_id, ours))
 		return SYNOD_OK;
 	snprintf(why, GREETING_WHY_MAX,
-		 "the two belong to different clusters: their --peers differ, or an address "
-		 "leads to another ensemble");
+	         "the two belong to different clusters: their --peers differ, or an address "
+	         "leads to another ensemble");
 	return SYNOD_WRONG_CLUSTER;
 }
 
@@ -73,20 +73,20 @@ check_member(const struct hello *hello, const struct identity *identity, char *w
 {
 	if (hello->epoch != identity->epoch) {
 		snprintf(why, GREETING_WHY_MAX,
-			 "the greeting is of epoch %llu, this member is in epoch %llu",
-			 (unsigned long long)hello->epoch, (unsigned long long)identity->epoch);
+		         "the greeting is of epoch %llu, this member is in epoch %llu",
+		         (unsigned long long)hello->epoch, (unsigned long long)identity->epoch);
 		return SYNOD_WRONG_MEMBER;
 	}
 	if (hello->member_id == identity->self) {
 		snprintf(why, GREETING_WHY_MAX,
-			 "the greeting claims this member's own id: two processes were started "
-			 "with the "
-			 "same --name, or the address is this member's own");
+		         "the greeting claims this member's own id: two processes were started "
+		         "with the "
+		         "same --name, or the address is this member's own");
 		return SYNOD_WRONG_MEMBER;
 	}
 	if (greeting_member(identity, hello->member_id) == NULL) {
 		snprintf(why, GREETING_WHY_MAX, "no member of this ensemble has id %llu",
-			 (unsigned long long)hello->member_id);
+		         (unsigned long long)hello->member_id);
 		return SYNOD_WRONG_MEMBER;
 	}
 	return SYNOD_OK;
@@ -94,7 +94,7 @@ check_member(const struct hello *hello, const struct identity *identity, char *w
 
 int
 greeting_check(const struct frame *frame, enum hello_role role, const struct identity *identity,
-	       struct hello *hello, char *why)
+               struct hello *hello, char *why)
 {
 	int error = hello_decode(frame->body, hello);
 
@@ -105,10 +105,10 @@ greeting_check(const struct frame *frame, enum hello_role role, const struct ide
 	if (hello->version_min > PROTOCOL_VERSION_MAX ||
 	    hello->version_max < PROTOCOL_VERSION_MIN) {
 		snprintf(why, GREETING_WHY_MAX,
-			 "no common protocol version: the greeting says %u to %u, this member "
-			 "speaks %u to %u",
-			 hello->version_min, hello->version_max, PROTOCOL_VERSION_MIN,
-			 PROTOCOL_VERSION_MAX);
+		         "no common protocol version: the greeting says %u to %u, this member "
+		         "speaks %u to %u",
+		         hello->version_min, hello->version_max, PROTOCOL_VERSION_MIN,
+		         PROTOCOL_VERSION_MAX);
 		return SYNOD_WRONG_PROTOCOL;
 	}
 	error = check_role(hello, role, why);
@@ -149,7 +149,7 @@ greeting_answer_ping(struct connection *connection, const struct frame *frame)
 
 void
 refusal_log(struct refusal_log *log, uint64_t now_ms, const char *what,
-	    struct connection *connection, int error, const char *why)
+            struct connection *connection, int error, const char *why)
 {
 	unsigned cause = (unsigned)error < REFUSAL_CAUSES ? (unsigned)error : 0;
 	char address[MEMBER_ADDRESS_MAX + 1];
@@ -160,7 +160,7 @@ refusal_log(struct refusal_log *log, uint64_t now_ms, const char *what,
 	}
 	connection->stream->ops->peer_address(connection->stream, address, sizeof address);
 	log_warning("%s: %s address=%s error=%s more=%u", what, why, address, error_name(error),
-		    log->skipped[cause]);
+	            log->skipped[cause]);
 	log->logged_ms[cause] = now_ms > 0 ? now_ms : 1;
 	log->skipped[cause] = 0;
 }

@@ -21,7 +21,7 @@ void greeting_append(struct buffer *out, const struct identity *identity, const 
  * HELLO's slices point into the frame.
  */
 int greeting_check(const struct frame *frame, enum hello_role role, const struct identity *identity,
-		   struct hello *hello, char *why);
+                   struct hello *hello, char *why);
 
 /* The member of the configuration with that id, NULL if there is none. */
 const struct member_identity *greeting_member(const struct identity *identity, member_id id);
@@ -38,6 +38,6 @@ struct refusal_log {
 
 /* WHO, "a client" or "a member", at the other end of CONNECTION was refused (or refused us). */
 void refusal_log(struct refusal_log *log, uint64_t now_ms, const char *what,
-		 struct connection *connection, int error, const char *why);
+                 struct connection *connection, int error, const char *why);
 
 #endif

@@ -10,8 +10,8 @@
 #include "shared/log.h"
 
 #define SILENCE_DEFAULT_MS 1000
-#define BACKOFF_MIN_MS	   50
-#define BACKOFF_MAX_MS	   1000
+#define BACKOFF_MIN_MS     50
+#define BACKOFF_MAX_MS     1000
 
 /* Links come up and break between two ticks, so that what the last one returned may be too late. */
 #define TICK_MAX_MS 50
@@ -26,9 +26,9 @@ struct peer {
 	struct connection *connection;
 	member_id member; /* 0: not known yet */
 	bool is_dialled;
-	bool has_sent;	 /* since the last tick */
+	bool has_sent;   /* since the last tick */
 	bool is_written; /* since the last flush */
-	bool is_logged;	 /* its refusal */
+	bool is_logged;  /* its refusal */
 	struct peer *next, *previous;
 };
 
@@ -134,7 +134,7 @@ plan_dial(struct links *links, struct link *link)
 	unsigned half_ms = link->backoff_ms / 2;
 
 	link->dial_ms = now(links) + half_ms +
-			(unsigned)(clock_random(links->options.clock) % (half_ms + 1));
+	                (unsigned)(clock_random(links->options.clock) % (half_ms + 1));
 	link->backoff_ms *= 2;
 	if (link->backoff_ms > BACKOFF_MAX_MS)
 		link->backoff_ms = BACKOFF_MAX_MS;
@@ -167,7 +167,7 @@ on_closed(struct connection *connection, int error)
 
 	if (connection->refuse_error != SYNOD_OK && !peer->is_logged)
 		refusal_log(&links->refusals, now(links), "refused a member", connection,
-			    connection->refuse_error, error_text(connection->refuse_error));
+		            connection->refuse_error, error_text(connection->refuse_error));
 	if (!peer->is_dialled && !connection->is_up)
 		links->stranger_count--;
 	if (link != NULL && link->dialling == peer) {
@@ -229,7 +229,7 @@ check_purpose(struct peer *peer, const struct hello *hello, char *why)
 			greeting_member(links->options.identity, hello->member_id);
 
 		snprintf(why, GREETING_WHY_MAX, "member '%s' answers at the address of member '%s'",
-			 found != NULL ? found->name : "?", wanted != NULL ? wanted->name : "?");
+		         found != NULL ? found->name : "?", wanted != NULL ? wanted->name : "?");
 		return SYNOD_WRONG_MEMBER;
 	}
 	return links->options.handler->on_hello(links->options.owner, hello, why);
@@ -262,7 +262,7 @@ on_refused(struct peer *peer, const struct frame *frame)
 	int error = connection_refusal(frame, text, sizeof text);
 
 	refusal_log(&peer->links->refusals, now(peer->links), "refused by a member",
-		    peer->connection, error, text);
+	            peer->connection, error, text);
 	connection_close(peer->connection);
 }
 
@@ -323,7 +323,7 @@ on_stream(void *owner, struct stream *stream, uint64_t now_ms)
 	peer = peer_new(links, false, 0);
 	links->stranger_count++;
 	peer->connection = connection_accept(stream, links->options.actor, &peer_handler, links,
-					     FRAME_PEER_MAX, now_ms);
+	                                     FRAME_PEER_MAX, now_ms);
 	CHECK(peer->connection != NULL);
 	peer->connection->context = peer;
 }
@@ -340,11 +340,11 @@ dial(struct links *links, struct link *link, uint64_t now_ms)
 		return;
 	peer = peer_new(links, true, link->member);
 	error = connection_dial(links->options.transport, member->address,
-				links->options.silence_ms, links->options.actor, &peer_handler,
-				links, FRAME_PEER_MAX, now_ms, &peer->connection);
+	                        links->options.silence_ms, links->options.actor, &peer_handler,
+	                        links, FRAME_PEER_MAX, now_ms, &peer->connection);
 	if (error != SYNOD_OK) {
 		log_warning("cannot dial member %s: %s address=%s", member->name, error_text(error),
-			    member->address);
+		            member->address);
 		peer_free(peer);
 		plan_dial(links, link);
 		return;
@@ -397,7 +397,7 @@ tick_up(struct peer *peer, uint64_t now_ms)
 	}
 	ping_ms = connection->sent_ms + silence_ms / 4;
 	return ping_ms < connection->heard_ms + silence_ms ? ping_ms
-							   : connection->heard_ms + silence_ms;
+	                                                   : connection->heard_ms + silence_ms;
 }
 
 /* A dial can seem to succeed and lead nowhere; a stranger may never speak. */
@@ -460,7 +460,7 @@ links_tick(struct links *links, uint64_t now_ms)
 			continue;
 		}
 		next_ms = earlier(next_ms, peer->connection->is_up ? tick_up(peer, now_ms)
-								   : tick_stranger(peer, now_ms));
+		                                                   : tick_stranger(peer, now_ms));
 	}
 	for (unsigned i = 0; i < links->link_count; i++)
 		next_ms = earlier(next_ms, tick_link(links, &links->links[i], now_ms));
@@ -496,13 +496,13 @@ links_new(const struct links_options *options, uint64_t now_ms, struct links **o
 	error = connection_listen(&links->listener, options->transport, options->listen_address);
 	if (error != SYNOD_OK) {
 		snprintf(why, GREETING_WHY_MAX, "cannot listen for members at %s: %s",
-			 options->listen_address, error_text(error));
+		         options->listen_address, error_text(error));
 		free(links);
 		*out = NULL;
 		return error;
 	}
 	snprintf(links->address, sizeof links->address, "%s",
-		 connection_listener_address(&links->listener));
+	         connection_listener_address(&links->listener));
 	return SYNOD_OK;
 }
 

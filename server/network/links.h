@@ -37,7 +37,7 @@ struct links_options {
 	struct actor *actor;
 	const struct identity *identity; /* not copied; the member keeps it current */
 	const char *listen_address; /* this member's own address in the configuration, or another
-				       one to bind to */
+	                               one to bind to */
 	const char *software;
 	unsigned silence_ms; /* default 1000 */
 	struct clock *clock; /* back-off with jitter */
@@ -47,7 +47,7 @@ struct links_options {
 
 /* Listens at once; SYNOD_IN_USE, BAD_ARGUMENT, IO with words in WHY (256 bytes). */
 int links_new(const struct links_options *options, uint64_t now_ms, struct links **links,
-	      char *why);
+              char *why);
 /* Close everything, without on_down; the actor must still run until links_is_closed(). */
 void links_close(struct links *links);
 bool links_is_closed(const struct links *links);

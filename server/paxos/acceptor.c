@@ -75,7 +75,7 @@ acceptor_agreed(const struct paxos *paxos, struct ballot ballot)
 
 void
 acceptor_refuse(struct paxos *paxos, const struct paxos_message *message,
-		struct paxos_update *update)
+                struct paxos_update *update)
 {
 	struct paxos_message *refusal =
 		paxos_send(paxos, MESSAGE_REFUSE, message->from, message->ballot, update);
@@ -121,7 +121,7 @@ owe_promise(struct paxos *paxos, const struct paxos_message *prepare)
  */
 void
 acceptor_on_prepare(struct paxos *paxos, const struct paxos_message *message,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	int order = ballot_compare(message->ballot, paxos->promised);
 	bool is_from_leader = message->from == paxos->election.leader;
@@ -150,7 +150,7 @@ acceptor_on_prepare(struct paxos *paxos, const struct paxos_message *message,
 
 static void
 send_promise_page(struct paxos *paxos, struct entry *const *entries, uint32_t count,
-		  struct paxos_update *update)
+                  struct paxos_update *update)
 {
 	struct acceptor_promise *promise = &paxos->acceptor.promise;
 	struct paxos_message *message =
@@ -214,7 +214,7 @@ send_promise(struct paxos *paxos, struct paxos_update *update)
 
 bool
 acceptor_on_loaded(struct paxos *paxos, const struct paxos_event *event,
-		   struct paxos_update *update)
+                   struct paxos_update *update)
 {
 	struct acceptor_promise *promise = &paxos->acceptor.promise;
 
@@ -250,7 +250,7 @@ ask_resync(struct paxos *paxos, struct ballot ballot, uint64_t length, struct pa
 /* A gap: every later ACCEPT of the pipeline meets it as well, but one question is enough. */
 static void
 ask_resync_once(struct paxos *paxos, struct ballot ballot, uint64_t length,
-		struct paxos_update *update)
+                struct paxos_update *update)
 {
 	const struct acceptor *acceptor = &paxos->acceptor;
 
@@ -277,7 +277,7 @@ respects_stop(const struct paxos *paxos, struct entry *const *entries, uint32_t 
 /* Plain 2a, at our accepted ballot: MESSAGE's entries continue or repeat the log here. */
 static void
 accept_entries(struct paxos *paxos, const struct paxos_message *message,
-	       struct paxos_update *update)
+               struct paxos_update *update)
 {
 	uint64_t length = paxos->log.length;
 	uint64_t last = message->previous + message->entry_count;
@@ -312,7 +312,7 @@ accept_entries(struct paxos *paxos, const struct paxos_message *message,
 
 void
 acceptor_on_accept(struct paxos *paxos, const struct paxos_message *message,
-		   struct paxos_update *update)
+                   struct paxos_update *update)
 {
 	if (ballot_compare(message->ballot, paxos->promised) < 0 &&
 	    !(PLANTED(ACCEPT_BELOW_PROMISE) && ballot_equal(message->ballot, paxos->accepted))) {
@@ -328,7 +328,7 @@ acceptor_on_accept(struct paxos *paxos, const struct paxos_message *message,
 		return; /* not promised yet: the leader's heartbeats lead to PREPARE */
 	if (!ballot_equal(message->ballot, paxos->accepted)) {
 		ask_resync_once(paxos, message->ballot, acceptor_agreed(paxos, message->ballot),
-				update);
+		                update);
 		return;
 	}
 	accept_entries(paxos, message, update);
@@ -342,7 +342,7 @@ take_staged(struct paxos *paxos, const struct paxos_message *message, struct pax
 	struct acceptor_staged *staged = &acceptor->staged;
 
 	paxos_persist_sync(paxos, message->ballot, staged->previous, staged->entries, staged->count,
-			   update);
+	                   update);
 	staged->count = 0; /* the log holds the references now */
 	acceptor_unstage(acceptor);
 	acceptor->reported = 0;
@@ -369,10 +369,10 @@ learn_staged(struct paxos *paxos, uint64_t chosen, struct paxos_update *update)
 	count = (uint32_t)(limit - staged->previous);
 	if (ballot_is_none(paxos->accepted))
 		paxos_persist_sync(paxos, BALLOT_LEARNED, staged->previous, staged->entries, count,
-				   update);
+		                   update);
 	else if (staged->previous < paxos->log.length)
 		paxos_persist_sync(paxos, paxos->accepted, staged->previous, staged->entries, count,
-				   update);
+		                   update);
 	else
 		paxos_persist_append(paxos, staged->entries, count, update);
 	staged_consume(staged, count);
@@ -416,7 +416,7 @@ stage(struct paxos *paxos, const struct paxos_message *message)
  */
 void
 acceptor_on_accept_sync(struct paxos *paxos, const struct paxos_message *message,
-			struct paxos_update *update)
+                        struct paxos_update *update)
 {
 	int order = ballot_compare(message->ballot, paxos->promised);
 
@@ -438,7 +438,7 @@ acceptor_on_accept_sync(struct paxos *paxos, const struct paxos_message *message
 		return;
 	if (!stage(paxos, message)) {
 		ask_resync_once(paxos, message->ballot, acceptor_agreed(paxos, message->ballot),
-				update);
+		                update);
 		return;
 	}
 	if (acceptor_agreed(paxos, message->ballot) >= message->length) {
@@ -467,7 +467,7 @@ report_accepted(struct paxos *paxos, struct paxos_update *update)
 		return;
 	CHECK(ballot_equal(durable->promised, paxos->promised));
 	message = paxos_send(paxos, MESSAGE_ACCEPTED, paxos->accepted.member, paxos->accepted,
-			     update);
+	                     update);
 	message->length = PLANTED(ACCEPTED_BEFORE_SYNC) ? paxos->log.length : durable->length;
 	acceptor->reported = durable->length;
 	acceptor->is_report_owed = false;

@@ -25,9 +25,9 @@ struct acceptor_promise {
 	bool is_owed;
 	struct ballot ballot;
 	uint64_t first; /* first slot of the suffix that the candidate lacks */
-	uint64_t next;	/* next slot to send */
-	uint64_t load;	/* id of the load under way, 0 for none */
-	bool is_held;	/* a load brought nothing: wait for the candidate to ask again */
+	uint64_t next;  /* next slot to send */
+	uint64_t load;  /* id of the load under way, 0 for none */
+	bool is_held;   /* a load brought nothing: wait for the candidate to ask again */
 };
 
 /* The part of an ACCEPT_SYNC that has come: slots previous+1 .. previous+count. */
@@ -41,8 +41,8 @@ struct acceptor_staged {
 struct acceptor {
 	struct acceptor_promise promise;
 	struct acceptor_staged staged;
-	uint64_t reported;	/* the durable length last told at the accepted ballot */
-	bool is_report_owed;	/* tell it again */
+	uint64_t reported;      /* the durable length last told at the accepted ballot */
+	bool is_report_owed;    /* tell it again */
 	uint64_t resync_length; /* the last RESYNC sent: once per length and heartbeat is enough */
 	uint64_t resync_ms;
 };
@@ -50,15 +50,15 @@ struct acceptor {
 void acceptor_fini(struct acceptor *acceptor);
 
 void acceptor_on_prepare(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void acceptor_on_accept_sync(struct paxos *paxos, const struct paxos_message *message,
-			     struct paxos_update *update);
+                             struct paxos_update *update);
 void acceptor_on_accept(struct paxos *paxos, const struct paxos_message *message,
-			struct paxos_update *update);
+                        struct paxos_update *update);
 
 /* Entries for the promise, from the journal; false if the load is not the acceptor's. */
 bool acceptor_on_loaded(struct paxos *paxos, const struct paxos_event *event,
-			struct paxos_update *update);
+                        struct paxos_update *update);
 
 /* Up to which slot the log here is known to agree with the log of BALLOT's leader. */
 uint64_t acceptor_agreed(const struct paxos *paxos, struct ballot ballot);
@@ -67,7 +67,7 @@ uint64_t acceptor_agreed(const struct paxos *paxos, struct ballot ballot);
 void acceptor_unstage(struct acceptor *acceptor);
 
 void acceptor_refuse(struct paxos *paxos, const struct paxos_message *message,
-		     struct paxos_update *update);
+                     struct paxos_update *update);
 
 /* Send what has become durable: PROMISE, ACCEPTED. */
 void acceptor_settle(struct paxos *paxos, struct paxos_update *update);

@@ -38,6 +38,6 @@ const char *
 ballot_format(struct ballot ballot, char *text)
 {
 	snprintf(text, BALLOT_TEXT_SIZE, "%" PRIu64 ".%" PRIu64 ".%" PRIu64, ballot.epoch,
-		 ballot.round, ballot.member);
+	         ballot.round, ballot.member);
 	return text;
 }

@@ -15,7 +15,7 @@ struct ballot {
 	member_id member;
 };
 
-#define BALLOT_NONE	 ((struct ballot){0, 0, 0})
+#define BALLOT_NONE      ((struct ballot){0, 0, 0})
 #define BALLOT_TEXT_SIZE 64
 
 /* Negative, zero, positive, as memcmp. */

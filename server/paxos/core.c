@@ -22,7 +22,7 @@ paxos_random(struct paxos *paxos, uint64_t limit)
 
 struct paxos_message *
 paxos_send(struct paxos *paxos, uint8_t type, member_id member, struct ballot ballot,
-	   struct paxos_update *update)
+           struct paxos_update *update)
 {
 	struct paxos_message *message;
 
@@ -38,7 +38,7 @@ paxos_send(struct paxos *paxos, uint8_t type, member_id member, struct ballot ba
 
 void
 paxos_report(const struct paxos *paxos, enum transition_type type, uint64_t slot, member_id member,
-	     uint64_t ms, struct paxos_update *update)
+             uint64_t ms, struct paxos_update *update)
 {
 	struct paxos_transition transition = {
 		.type = type,
@@ -65,7 +65,7 @@ paxos_load(struct paxos *paxos, uint64_t first, uint64_t last, struct paxos_upda
 	load->id = ++paxos->last_load;
 	load->first = first;
 	load->count_max = count < paxos->options.message_entries ? (uint32_t)count
-								 : paxos->options.message_entries;
+	                                                         : paxos->options.message_entries;
 	load->bytes_max = paxos->options.message_bytes;
 	return load->id;
 }
@@ -93,7 +93,7 @@ paxos_page(const struct paxos *paxos, uint64_t first, size_t *bytes)
 
 void
 paxos_message_fill(const struct paxos *paxos, struct paxos_message *message, uint64_t first,
-		   uint32_t count)
+                   uint32_t count)
 {
 	if (count == 0)
 		return;
@@ -131,7 +131,7 @@ paxos_persist_promise(struct paxos *paxos, struct ballot ballot, struct paxos_up
 
 void
 paxos_persist_sync(struct paxos *paxos, struct ballot ballot, uint64_t previous,
-		   struct entry **entries, uint32_t count, struct paxos_update *update)
+                   struct entry **entries, uint32_t count, struct paxos_update *update)
 {
 	struct paxos_persist *persist;
 
@@ -157,7 +157,7 @@ paxos_persist_sync(struct paxos *paxos, struct ballot ballot, uint64_t previous,
 
 void
 paxos_persist_append(struct paxos *paxos, struct entry *const *entries, uint32_t count,
-		     struct paxos_update *update)
+                     struct paxos_update *update)
 {
 	struct paxos_persist *persist;
 

@@ -49,14 +49,14 @@ uint64_t paxos_random(struct paxos *paxos, uint64_t limit);
 
 /* A message to MEMBER at BALLOT, to be completed by the caller before the next one is made. */
 struct paxos_message *paxos_send(struct paxos *paxos, uint8_t type, member_id member,
-				 struct ballot ballot, struct paxos_update *update);
+                                 struct ballot ballot, struct paxos_update *update);
 
 void paxos_report(const struct paxos *paxos, enum transition_type type, uint64_t slot,
-		  member_id member, uint64_t ms, struct paxos_update *update);
+                  member_id member, uint64_t ms, struct paxos_update *update);
 
 /* Ask for the entries FIRST .. LAST, which are not in memory; returns the load's id. */
 uint64_t paxos_load(struct paxos *paxos, uint64_t first, uint64_t last,
-		    struct paxos_update *update);
+                    struct paxos_update *update);
 
 /*
  * How many of the entries FIRST, FIRST+1, ... of memory fit into one message; 0 if FIRST is not
@@ -66,16 +66,16 @@ uint32_t paxos_page(const struct paxos *paxos, uint64_t first, size_t *bytes);
 
 /* Share COUNT entries of memory from FIRST on with MESSAGE. */
 void paxos_message_fill(const struct paxos *paxos, struct paxos_message *message, uint64_t first,
-			uint32_t count);
+                        uint32_t count);
 
 /* The durable rules' three writes; each changes the state in memory as well. */
 void paxos_persist_promise(struct paxos *paxos, struct ballot ballot, struct paxos_update *update);
 /* The log is cut after PREVIOUS and continued with ENTRIES, atomically; BALLOT becomes `accepted`.
  * References are taken over. */
 void paxos_persist_sync(struct paxos *paxos, struct ballot ballot, uint64_t previous,
-			struct entry **entries, uint32_t count, struct paxos_update *update);
+                        struct entry **entries, uint32_t count, struct paxos_update *update);
 void paxos_persist_append(struct paxos *paxos, struct entry *const *entries, uint32_t count,
-			  struct paxos_update *update);
+                          struct paxos_update *update);
 
 /* True while this member leads and may propose: its log holds no STOP. */
 bool paxos_is_serving(const struct paxos *paxos);

@@ -15,7 +15,7 @@ struct durable_state {
 	struct ballot promised;
 	struct ballot accepted;
 	uint64_t length; /* up to here the log in memory is durable, accepted at `accepted` or
-			    before */
+	                    before */
 };
 
 struct durable_pending {

@@ -21,7 +21,7 @@ election_reset_deadline(struct paxos *paxos, uint64_t delay_ms)
 	if (paxos->no_space)
 		delay_ms += options->election_timeout_max_ms;
 	paxos->election.deadline_ms = paxos->now_ms + delay_ms + options->election_timeout_min_ms +
-				      paxos_random(paxos, spread);
+	                              paxos_random(paxos, spread);
 }
 
 /*
@@ -108,12 +108,12 @@ election_give_up(struct paxos *paxos, uint64_t delay_ms, struct paxos_update *up
 	follow_nobody(paxos, update);
 	election_reset_deadline(paxos, delay_ms);
 	paxos_report(paxos, TRANSITION_CANDIDATE_FAILED, paxos->log.length, paxos->options.self, 0,
-		     update);
+	             update);
 }
 
 void
 election_step_down(struct paxos *paxos, enum transition_type reason, uint64_t ms,
-		   struct paxos_update *update)
+                   struct paxos_update *update)
 {
 	CHECK(paxos->role == ROLE_LEADER);
 
@@ -139,7 +139,7 @@ election_yield(struct paxos *paxos, struct ballot ballot, struct paxos_update *u
 
 void
 election_on_leader_heard(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update)
+                         struct paxos_update *update)
 {
 	struct election *election = &paxos->election;
 
@@ -152,7 +152,7 @@ election_on_leader_heard(struct paxos *paxos, const struct paxos_message *messag
 		election->leader = message->from;
 		election->leader_ballot = message->ballot;
 		paxos_report(paxos, TRANSITION_FOLLOWING, paxos->log.length, message->from, 0,
-			     update);
+		             update);
 	}
 	election->is_prevoting = false;
 	election->heartbeat_ms = NEVER;
@@ -168,8 +168,8 @@ next_ballot(const struct paxos *paxos)
 	return (struct ballot){
 		.epoch = paxos->options.epoch,
 		.round = (PLANTED(BALLOT_REUSED) ? paxos->accepted.round
-						 : paxos->election.round_max) +
-			 1,
+	                                         : paxos->election.round_max) +
+	                 1,
 		.member = paxos->options.self,
 	};
 }
@@ -189,7 +189,7 @@ stand(struct paxos *paxos, bool by_transfer, struct paxos_update *update)
 	election->heartbeat_ms = paxos->now_ms + paxos->options.heartbeat_ms;
 	proposer_prepare(paxos, ballot, by_transfer, update);
 	paxos_report(paxos, TRANSITION_CANDIDATE, paxos->log.length, paxos->options.self, 0,
-		     update);
+	             update);
 }
 
 static void
@@ -205,7 +205,7 @@ ask_prevotes(struct paxos *paxos, struct paxos_update *update)
 		if (i == proposer->self || election->is_granted[i])
 			continue;
 		message = paxos_send(paxos, MESSAGE_PREVOTE, proposer->voters[i].member,
-				     election->prevote, update);
+		                     election->prevote, update);
 		message->accepted = paxos->accepted;
 		message->length = paxos->log.length;
 		message->chosen = paxos->chosen;
@@ -236,7 +236,7 @@ start_prevote(struct paxos *paxos, struct paxos_update *update)
 	election->is_granted[paxos->proposer.self] = true;
 	election_reset_deadline(paxos, 0);
 	paxos_report(paxos, TRANSITION_PREVOTE_STARTED, paxos->log.length, paxos->options.self, 0,
-		     update);
+	             update);
 	ask_prevotes(paxos, update);
 	count_prevotes(paxos, update);
 }
@@ -257,7 +257,7 @@ lags_too_far(const struct paxos *paxos, const struct paxos_message *prevote)
 
 void
 election_on_prevote(struct paxos *paxos, const struct paxos_message *message,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct paxos_message *answer =
 		paxos_send(paxos, MESSAGE_PREVOTE_ANSWER, message->from, message->ballot, update);
@@ -270,7 +270,7 @@ election_on_prevote(struct paxos *paxos, const struct paxos_message *message,
 
 void
 election_on_prevote_answer(struct paxos *paxos, const struct paxos_message *message,
-			   struct paxos_update *update)
+                           struct paxos_update *update)
 {
 	struct election *election = &paxos->election;
 	struct voter *voter = proposer_voter(paxos, message->from);
@@ -351,7 +351,7 @@ election_broadcast(struct paxos *paxos, struct paxos_update *update)
 		if (i == proposer->self)
 			continue;
 		message = paxos_send(paxos, MESSAGE_HEARTBEAT, voter->member, proposer->ballot,
-				     update);
+		                     update);
 		message->length = paxos->log.length;
 		message->chosen = paxos->chosen;
 		message->sequence = election->sequence;
@@ -486,7 +486,7 @@ election_on_tick(struct paxos *paxos, struct paxos_update *update)
  */
 void
 election_on_heartbeat(struct paxos *paxos, const struct paxos_message *message,
-		      struct paxos_update *update)
+                      struct paxos_update *update)
 {
 	const struct durable_state *durable = &paxos->durable.now;
 	struct paxos_message *answer;
@@ -513,7 +513,7 @@ election_on_heartbeat(struct paxos *paxos, const struct paxos_message *message,
 
 void
 election_on_heartbeat_answer(struct paxos *paxos, const struct paxos_message *message,
-			     struct paxos_update *update)
+                             struct paxos_update *update)
 {
 	struct voter *voter = proposer_voter(paxos, message->from);
 
@@ -530,7 +530,7 @@ election_on_heartbeat_answer(struct paxos *paxos, const struct paxos_message *me
 
 void
 election_on_transfer_message(struct paxos *paxos, const struct paxos_message *message,
-			     struct paxos_update *update)
+                             struct paxos_update *update)
 {
 	if (paxos->role != ROLE_FOLLOWER || !ballot_equal(message->ballot, paxos->promised) ||
 	    !ballot_equal(message->ballot, paxos->accepted))
@@ -540,7 +540,7 @@ election_on_transfer_message(struct paxos *paxos, const struct paxos_message *me
 
 void
 election_on_stalled(struct paxos *paxos, const struct paxos_event *event,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct election *election = &paxos->election;
 	unsigned ms = event->stalled.journal_ms;

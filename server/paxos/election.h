@@ -34,10 +34,10 @@ struct election {
 	bool is_granted[PAXOS_VOTERS_MAX]; /* by the index of proposer.voters */
 
 	/* As leader. */
-	uint64_t sequence;	   /* of the last heartbeat */
-	uint64_t chosen_due_ms;	   /* when the voters must be told of `chosen`, or NEVER */
+	uint64_t sequence;         /* of the last heartbeat */
+	uint64_t chosen_due_ms;    /* when the voters must be told of `chosen`, or NEVER */
 	member_id transfer_target; /* 0: none */
-	uint64_t transfer_ms;	   /* when to give the transfer up */
+	uint64_t transfer_ms;      /* when to give the transfer up */
 	bool is_transfer_sent;
 	uint64_t no_space_ms; /* when to look for a successor again */
 };
@@ -49,23 +49,23 @@ void election_reset_deadline(struct paxos *paxos, uint64_t delay_ms);
 
 void election_on_tick(struct paxos *paxos, struct paxos_update *update);
 void election_on_prevote(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void election_on_prevote_answer(struct paxos *paxos, const struct paxos_message *message,
-				struct paxos_update *update);
+                                struct paxos_update *update);
 void election_on_heartbeat(struct paxos *paxos, const struct paxos_message *message,
-			   struct paxos_update *update);
+                           struct paxos_update *update);
 void election_on_heartbeat_answer(struct paxos *paxos, const struct paxos_message *message,
-				  struct paxos_update *update);
+                                  struct paxos_update *update);
 void election_on_transfer_message(struct paxos *paxos, const struct paxos_message *message,
-				  struct paxos_update *update);
+                                  struct paxos_update *update);
 void election_on_stalled(struct paxos *paxos, const struct paxos_event *event,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void election_on_transfer(struct paxos *paxos, member_id target, struct paxos_update *update);
 void election_on_no_space(struct paxos *paxos, bool no_space, struct paxos_update *update);
 
 /* A message that only the leader of MESSAGE's ballot sends has come, at a ballot not below ours. */
 void election_on_leader_heard(struct paxos *paxos, const struct paxos_message *message,
-			      struct paxos_update *update);
+                              struct paxos_update *update);
 
 /* Another member's ballot is being promised: whoever we were, we follow now. */
 void election_yield(struct paxos *paxos, struct ballot ballot, struct paxos_update *update);
@@ -78,7 +78,7 @@ void election_won(struct paxos *paxos);
 
 /* From leader to follower, for REASON. */
 void election_step_down(struct paxos *paxos, enum transition_type reason, uint64_t ms,
-			struct paxos_update *update);
+                        struct paxos_update *update);
 
 /* Heartbeats with a new sequence number to everybody. */
 void election_broadcast(struct paxos *paxos, struct paxos_update *update);

@@ -13,8 +13,8 @@
 
 enum entry_kind {
 	ENTRY_LEADER_START = 1, /* first entry of every leadership; bytes: the packed ballot */
-	ENTRY_COMMAND = 2,	/* bytes: opaque to Paxos */
-	ENTRY_STOP = 3,		/* seals the epoch; bytes: the next configuration */
+	ENTRY_COMMAND = 2,      /* bytes: opaque to Paxos */
+	ENTRY_STOP = 3,         /* seals the epoch; bytes: the next configuration */
 };
 
 /* Largest value, bytes. */

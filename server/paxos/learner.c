@@ -19,7 +19,7 @@ learner_advance(struct paxos *paxos, uint64_t slot, struct paxos_update *update)
 
 void
 learner_on_chosen(struct paxos *paxos, struct ballot ballot, uint64_t slot,
-		  struct paxos_update *update)
+                  struct paxos_update *update)
 {
 	if (!PLANTED(CHOSEN_AT_OTHER_BALLOT) &&
 	    (!ballot_equal(paxos->promised, ballot) || !ballot_equal(paxos->accepted, ballot)))

@@ -13,7 +13,7 @@ void learner_advance(struct paxos *paxos, uint64_t slot, struct paxos_update *up
  * numbers alone say nothing about the values held here.
  */
 void learner_on_chosen(struct paxos *paxos, struct ballot ballot, uint64_t slot,
-		       struct paxos_update *update);
+                       struct paxos_update *update);
 
 void learner_on_applied(struct paxos *paxos, uint64_t slot);
 

@@ -8,7 +8,7 @@
 #include "shared/planted.h"
 
 #define LOG_CAPACITY_MIN 256
-#define ENTRY_OVERHEAD	 32 /* header, allocator and ring: so that empty values cost something */
+#define ENTRY_OVERHEAD   32 /* header, allocator and ring: so that empty values cost something */
 
 static struct entry **
 log_at(const struct log *log, uint64_t slot)

@@ -13,12 +13,12 @@
 
 struct log {
 	struct entry **ring;
-	uint32_t capacity;	/* a power of two; grows as needed */
-	uint64_t first;		/* the oldest slot in memory; length + 1 when there is none */
-	uint64_t length;	/* the newest slot */
-	uint64_t settled;	/* up to here chosen */
-	uint64_t stop;		/* slot of the STOP entry, 0 if there is none in memory */
-	size_t bytes;		/* of all entries in memory */
+	uint32_t capacity;      /* a power of two; grows as needed */
+	uint64_t first;         /* the oldest slot in memory; length + 1 when there is none */
+	uint64_t length;        /* the newest slot */
+	uint64_t settled;       /* up to here chosen */
+	uint64_t stop;          /* slot of the STOP entry, 0 if there is none in memory */
+	size_t bytes;           /* of all entries in memory */
 	size_t unsettled_bytes; /* of those after `settled` */
 };
 

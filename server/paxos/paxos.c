@@ -85,7 +85,7 @@ restore(struct paxos *paxos, const struct paxos_restored *restored)
 
 struct paxos *
 paxos_new(const struct paxos_options *options, const struct paxos_restored *restored,
-	  uint64_t now_ms)
+          uint64_t now_ms)
 {
 	struct paxos *paxos = check_calloc(1, sizeof(*paxos));
 
@@ -236,7 +236,7 @@ settle(struct paxos *paxos, struct paxos_update *update)
 	election_settle(paxos, update);
 	reads_settle(paxos, update);
 	log_evict(&paxos->log, paxos->durable.now.length, paxos->options.cache_entries,
-		  paxos->options.cache_bytes);
+	          paxos->options.cache_bytes);
 }
 
 void

@@ -46,17 +46,17 @@ struct paxos_options {
 	uint64_t epoch;
 	member_id voters[PAXOS_VOTERS_MAX];
 	unsigned voter_count;
-	uint64_t seed;	       /* randomized timeouts, nonces: a different one at every start */
+	uint64_t seed;         /* randomized timeouts, nonces: a different one at every start */
 	unsigned heartbeat_ms; /* default 50 */
 	unsigned election_timeout_min_ms; /* default 250 */
 	unsigned election_timeout_max_ms; /* default 500 */
 	unsigned chosen_delay_ms; /* an advance of `chosen` is told within this; default 2 */
 	unsigned window_entries;  /* proposed and not yet chosen; default 16384 */
-	size_t window_bytes;	  /* the same in bytes; default 64 MiB */
-	unsigned cache_entries;	  /* recent entries kept in memory; default 65536 */
-	size_t cache_bytes;	  /* default 64 MiB */
+	size_t window_bytes;      /* the same in bytes; default 64 MiB */
+	unsigned cache_entries;   /* recent entries kept in memory; default 65536 */
+	size_t cache_bytes;       /* default 64 MiB */
 	unsigned message_entries; /* per message; default and maximum MESSAGE_ENTRIES_MAX */
-	size_t message_bytes;	  /* default 1 MiB; one larger entry travels alone */
+	size_t message_bytes;     /* default 1 MiB; one larger entry travels alone */
 };
 
 /* What the disk says at start-up. */
@@ -64,7 +64,7 @@ struct paxos_restored {
 	struct ballot promised;
 	struct ballot accepted;
 	uint64_t length;
-	uint64_t base;	  /* slots up to this one are only in a snapshot; 0 for now */
+	uint64_t base;    /* slots up to this one are only in a snapshot; 0 for now */
 	uint64_t applied; /* applied durably, hence chosen */
 	/* The newest entries, for the cache: slots tail_first .. length.  References are taken
 	 * over. */
@@ -75,16 +75,16 @@ struct paxos_restored {
 /* ---- events ---- */
 
 enum paxos_event_type {
-	EVENT_TICK,	 /* time passed */
-	EVENT_MESSAGE,	 /* .message: from another member; the caller keeps ownership */
-	EVENT_PROPOSE,	 /* .propose: values from clients; leader only */
+	EVENT_TICK,      /* time passed */
+	EVENT_MESSAGE,   /* .message: from another member; the caller keeps ownership */
+	EVENT_PROPOSE,   /* .propose: values from clients; leader only */
 	EVENT_PERSISTED, /* .persisted: everything up to this token is durable */
-	EVENT_APPLIED,	 /* .applied: the namespace has applied up to this slot */
-	EVENT_READ,	 /* .read: asks for an index to read at */
-	EVENT_LOADED,	 /* .loaded: answer to an update's load */
-	EVENT_STALLED,	 /* .stalled: the journal or the namespace has not moved for this long */
-	EVENT_TRANSFER,	 /* .transfer: hand leadership to this voter (0: any that is caught up) */
-	EVENT_NO_SPACE,	 /* .no_space: the journal cannot grow (true), or can again (false) */
+	EVENT_APPLIED,   /* .applied: the namespace has applied up to this slot */
+	EVENT_READ,      /* .read: asks for an index to read at */
+	EVENT_LOADED,    /* .loaded: answer to an update's load */
+	EVENT_STALLED,   /* .stalled: the journal or the namespace has not moved for this long */
+	EVENT_TRANSFER,  /* .transfer: hand leadership to this voter (0: any that is caught up) */
+	EVENT_NO_SPACE,  /* .no_space: the journal cannot grow (true), or can again (false) */
 };
 
 struct paxos_event {
@@ -101,9 +101,9 @@ struct paxos_event {
 		uint64_t read; /* a cookie, returned with the index */
 		struct {
 			uint64_t id;
-			uint64_t first;		/* slot of entries[0] */
+			uint64_t first;         /* slot of entries[0] */
 			struct entry **entries; /* references stay with the caller */
-			uint32_t count;		/* may be less than asked for; 0: gone, try later */
+			uint32_t count;         /* may be less than asked for; 0: gone, try later */
 		} loaded;
 		struct {
 			unsigned journal_ms;
@@ -148,7 +148,7 @@ struct paxos_load {
 
 struct paxos_read {
 	uint64_t cookie;
-	int error;	/* SYNOD_OK, or SYNOD_RETRY */
+	int error;      /* SYNOD_OK, or SYNOD_RETRY */
 	uint64_t index; /* read once applied >= index */
 };
 
@@ -197,7 +197,7 @@ void paxos_update_fini(struct paxos_update *update);
 
 /* Zero fields of OPTIONS get the defaults above.  NOW_MS starts the election clock. */
 struct paxos *paxos_new(const struct paxos_options *options, const struct paxos_restored *restored,
-			uint64_t now_ms);
+                        uint64_t now_ms);
 void paxos_free(struct paxos *paxos);
 
 void paxos_step(struct paxos *paxos, const struct paxos_event *event, struct paxos_update *update);
@@ -210,7 +210,7 @@ struct entry *paxos_entry(const struct paxos *paxos, uint64_t slot);
 
 /* Read-only view, cheap, valid until the next step. */
 struct paxos_view {
-	int role;	  /* enum member_role of the protocol: 0 follower, 1 candidate, 2 leader */
+	int role;         /* enum member_role of the protocol: 0 follower, 1 candidate, 2 leader */
 	bool is_serving;  /* leader, and LEADER_START is applied */
 	member_id leader; /* 0: none known */
 	struct ballot ballot; /* promised */

@@ -76,7 +76,7 @@ proposer_reset(struct paxos *paxos)
 
 void
 proposer_prepare(struct paxos *paxos, struct ballot ballot, bool by_transfer,
-		 struct paxos_update *update)
+                 struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 	struct voter *self;
@@ -153,7 +153,7 @@ rule_out(struct paxos *paxos, struct voter *voter, uint64_t delay_ms, struct pax
 
 void
 proposer_on_refuse(struct paxos *paxos, const struct paxos_message *message,
-		   struct paxos_update *update)
+                   struct paxos_update *update)
 {
 	struct voter *voter = proposer_voter(paxos, message->from);
 
@@ -188,7 +188,7 @@ static void
 note_promise(struct paxos *paxos, struct voter *voter, const struct paxos_message *message)
 {
 	bool is_same = ballot_equal(voter->accepted, message->accepted) &&
-		       voter->length == message->length && voter->chosen == message->chosen;
+	               voter->length == message->length && voter->chosen == message->chosen;
 
 	if (!is_same)
 		suffix_clear(&voter->suffix);
@@ -214,7 +214,7 @@ suffix_take(struct suffix *suffix, const struct paxos_message *message)
 		if (suffix->count == suffix->capacity) {
 			suffix->capacity = suffix->capacity == 0 ? 64 : suffix->capacity * 2;
 			suffix->entries = check_realloc(suffix->entries,
-							suffix->capacity * sizeof(struct entry *));
+			                                suffix->capacity * sizeof(struct entry *));
 		}
 		suffix->entries[suffix->count++] = entry_retain(entry);
 		suffix->bytes += log_cost(entry);
@@ -234,7 +234,7 @@ is_too_far_ahead(const struct paxos *paxos, const struct voter *voter)
 
 static void
 collect_promise(struct paxos *paxos, struct voter *voter, const struct paxos_message *message,
-		struct paxos_update *update)
+                struct paxos_update *update)
 {
 	struct suffix *suffix = &voter->suffix;
 
@@ -271,7 +271,7 @@ agreed_with(const struct paxos *paxos, const struct voter *voter)
 /* A promise that comes after the quorum was complete: the voter only needs to be brought up. */
 static void
 welcome_late(struct paxos *paxos, struct voter *voter, const struct paxos_message *message,
-	     struct paxos_update *update)
+             struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 
@@ -286,7 +286,7 @@ welcome_late(struct paxos *paxos, struct voter *voter, const struct paxos_messag
 
 void
 proposer_on_promise(struct paxos *paxos, const struct paxos_message *message,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct voter *voter = proposer_voter(paxos, message->from);
 
@@ -313,8 +313,8 @@ best_promise(struct paxos *paxos)
 	for (unsigned i = 0; i < proposer->voter_count; i++) {
 		struct voter *voter = &proposer->voters[i];
 		int order = PLANTED(ADOPT_LONGEST)
-				    ? 0
-				    : ballot_compare(voter->accepted, best->accepted);
+		                    ? 0
+		                    : ballot_compare(voter->accepted, best->accepted);
 
 		if (voter->state == VOTER_UNPROMISED || PLANTED(ADOPT_OWN))
 			continue;
@@ -377,9 +377,9 @@ learn_from_promises(struct paxos *paxos, struct paxos_update *update)
 		if (voter->state == VOTER_UNPROMISED)
 			continue;
 		learner_advance(paxos,
-				voter->chosen < proposer->adopted_length ? voter->chosen
-									 : proposer->adopted_length,
-				update);
+		                voter->chosen < proposer->adopted_length ? voter->chosen
+		                                                         : proposer->adopted_length,
+		                update);
 	}
 }
 
@@ -455,7 +455,7 @@ admit(const struct paxos *paxos, struct entry *const *entries, uint32_t count)
 
 void
 proposer_on_propose(struct paxos *paxos, const struct paxos_event *event,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 	uint32_t count;
@@ -485,7 +485,7 @@ proposer_on_propose(struct paxos *paxos, const struct paxos_event *event,
 
 void
 proposer_on_accepted(struct paxos *paxos, const struct paxos_message *message,
-		     struct paxos_update *update)
+                     struct paxos_update *update)
 {
 	struct voter *voter = proposer_voter(paxos, message->from);
 
@@ -494,7 +494,7 @@ proposer_on_accepted(struct paxos *paxos, const struct paxos_message *message,
 	voter->heard_ms = paxos->now_ms;
 	if (PLANTED(ACCEPTED_COUNTED_TWICE) && message->length == voter->matched)
 		voter = &paxos->proposer.voters[(voter - paxos->proposer.voters + 1) %
-						paxos->proposer.voter_count];
+		                                paxos->proposer.voter_count];
 	replicate_on_matched(paxos, voter, message->length, update);
 }
 
@@ -562,7 +562,7 @@ settle_leader(struct paxos *paxos, struct paxos_update *update)
 	    paxos->applied >= proposer->start) {
 		proposer->is_serving = true;
 		paxos_report(paxos, TRANSITION_SERVING, proposer->start, paxos->options.self, 0,
-			     update);
+		             update);
 	}
 }
 

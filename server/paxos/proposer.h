@@ -31,7 +31,7 @@ struct voter {
 	enum voter_state state;
 
 	/* Phase 1. */
-	bool is_out;		/* refused, or too far ahead of us: its promise will not count */
+	bool is_out;            /* refused, or too far ahead of us: its promise will not count */
 	struct ballot accepted; /* as promised */
 	uint64_t length;
 	uint64_t chosen;
@@ -39,11 +39,11 @@ struct voter {
 	uint64_t prepare_ms; /* when PREPARE was last sent, or a page of the promise came */
 
 	/* Phase 2. */
-	uint64_t base;	  /* its log agrees with ours up to here, since before it promised */
-	uint64_t next;	  /* next slot to send */
+	uint64_t base;    /* its log agrees with ours up to here, since before it promised */
+	uint64_t next;    /* next slot to send */
 	uint64_t matched; /* reported durable at our ballot */
-	uint64_t told;	  /* the `chosen` it was last told */
-	uint64_t load;	  /* id of the load under way, 0 for none */
+	uint64_t told;    /* the `chosen` it was last told */
+	uint64_t load;    /* id of the load under way, 0 for none */
 	bool no_space;
 	/* ACCEPTs under way, oldest first: their last slots and sizes. */
 	struct {
@@ -65,7 +65,7 @@ struct proposer {
 	bool is_prepare_sent;
 	bool by_transfer;
 	uint64_t target; /* as leader: length of the adopted log with its LEADER_START */
-	uint64_t start;	 /* slot of LEADER_START; 0 when the adopted log ends in a STOP */
+	uint64_t start;  /* slot of LEADER_START; 0 when the adopted log ends in a STOP */
 	bool is_serving;
 	/* The adopted log: who has the same accepted ballot shares its prefix. */
 	struct ballot adopted;
@@ -85,16 +85,16 @@ struct voter *proposer_voter(struct paxos *paxos, member_id member);
 
 /* Begin a candidacy at BALLOT: promise it to oneself. */
 void proposer_prepare(struct paxos *paxos, struct ballot ballot, bool by_transfer,
-		      struct paxos_update *update);
+                      struct paxos_update *update);
 /* Send PREPARE to VOTER (again). */
 void proposer_send_prepare(struct paxos *paxos, struct voter *voter, struct paxos_update *update);
 /* Send PREPARE again where neither it nor the promise seems to have arrived. */
 void proposer_retry_prepare(struct paxos *paxos, struct paxos_update *update);
 
 void proposer_on_promise(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void proposer_on_refuse(struct paxos *paxos, const struct paxos_message *message,
-			struct paxos_update *update);
+                        struct paxos_update *update);
 
 /* Forget the candidacy or leadership. */
 void proposer_reset(struct paxos *paxos);
@@ -102,9 +102,9 @@ void proposer_reset(struct paxos *paxos);
 /* ---- phase 2 ---- */
 
 void proposer_on_propose(struct paxos *paxos, const struct paxos_event *event,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void proposer_on_accepted(struct paxos *paxos, const struct paxos_message *message,
-			  struct paxos_update *update);
+                          struct paxos_update *update);
 
 /* What has become possible: PREPARE after the own promise, leadership, chosen, serving. */
 void proposer_settle(struct paxos *paxos, struct paxos_update *update);
@@ -113,21 +113,21 @@ void proposer_settle(struct paxos *paxos, struct paxos_update *update);
 
 /* VOTER has promised and its log agrees with ours up to BASE: bring it up to date. */
 void replicate_start(struct paxos *paxos, struct voter *voter, uint64_t base,
-		     struct paxos_update *update);
+                     struct paxos_update *update);
 /* Send VOTER what it lacks, as far as bounds allow. */
 void replicate(struct paxos *paxos, struct voter *voter, struct paxos_update *update);
 /* VOTER has LENGTH durable at our ballot. */
 void replicate_on_matched(struct paxos *paxos, struct voter *voter, uint64_t length,
-			  struct paxos_update *update);
+                          struct paxos_update *update);
 void replicate_on_resync(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 /* An answered heartbeat also tells what has been lost before it. */
 void replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
-				   const struct paxos_message *message,
-				   struct paxos_update *update);
+                                   const struct paxos_message *message,
+                                   struct paxos_update *update);
 /* Entries for a voter, from the journal; false if the load is no voter's. */
 bool replicate_on_loaded(struct paxos *paxos, const struct paxos_event *event,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 /* Tell the voters that have not heard of the newest `chosen`. */
 void replicate_tell_chosen(struct paxos *paxos, struct paxos_update *update);
 

@@ -49,7 +49,7 @@ answer(struct paxos *paxos, const struct read_waiter *waiter, int error, uint64_
 		return;
 	}
 	message = paxos_send(paxos, MESSAGE_READ_INDEX_ANSWER, waiter->member, paxos->promised,
-			     update);
+	                     update);
 	message->sequence = waiter->cookie;
 	if (error == SYNOD_OK) {
 		message->ballot = paxos->proposer.ballot;
@@ -60,7 +60,7 @@ answer(struct paxos *paxos, const struct read_waiter *waiter, int error, uint64_
 
 static void
 round_finish(struct paxos *paxos, struct read_round *round, int error, uint64_t index,
-	     struct paxos_update *update)
+             struct paxos_update *update)
 {
 	for (uint32_t i = 0; i < round->count; i++)
 		answer(paxos, &round->waiters[i], error, index, update);
@@ -78,7 +78,7 @@ drop_first(struct reads *reads)
 
 	reads->round_count--;
 	memmove(&reads->rounds[0], &reads->rounds[1],
-		(READ_ROUNDS_MAX - 1) * sizeof(reads->rounds[0]));
+	        (READ_ROUNDS_MAX - 1) * sizeof(reads->rounds[0]));
 	reads->rounds[READ_ROUNDS_MAX - 1] = first;
 }
 
@@ -133,7 +133,7 @@ reads_on_read(struct paxos *paxos, uint64_t cookie, struct paxos_update *update)
 
 void
 reads_on_read_index(struct paxos *paxos, const struct paxos_message *message,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct read_waiter waiter = {message->from, message->sequence};
 
@@ -147,7 +147,7 @@ reads_on_read_index(struct paxos *paxos, const struct paxos_message *message,
 
 void
 reads_on_read_index_answer(struct paxos *paxos, const struct paxos_message *message,
-			   struct paxos_update *update)
+                           struct paxos_update *update)
 {
 	struct reads *reads = &paxos->reads;
 	struct read_round *round = NULL;
@@ -183,9 +183,9 @@ confirm(struct paxos *paxos, struct paxos_update *update)
 
 	for (unsigned i = 0; i < proposer->voter_count; i++)
 		answered[i] = i == proposer->self ? paxos->election.sequence
-						  : proposer->voters[i].answered;
+		                                  : proposer->voters[i].answered;
 	confirmed = PLANTED(READ_UNCONFIRMED) ? UINT64_MAX
-					      : quorum_reached(answered, proposer->voter_count);
+	                                      : quorum_reached(answered, proposer->voter_count);
 	while (reads->round_count > 0 && reads->rounds[0].sequence <= confirmed) {
 		round_finish(paxos, &reads->rounds[0], SYNOD_OK, reads->rounds[0].index, update);
 		drop_first(reads);
@@ -233,7 +233,7 @@ settle_follower(struct paxos *paxos, struct paxos_update *update)
 		round->sequence = ++reads->nonce;
 		round->deadline_ms = paxos->now_ms + paxos->options.election_timeout_max_ms;
 		message = paxos_send(paxos, MESSAGE_READ_INDEX, election->leader,
-				     election->leader_ballot, update);
+		                     election->leader_ballot, update);
 		message->sequence = round->sequence;
 	}
 }

@@ -13,7 +13,7 @@
 
 #include "server/paxos/paxos.h"
 
-#define READ_ROUNDS_MAX	  2
+#define READ_ROUNDS_MAX   2
 #define READS_WAITING_MAX 65536
 
 struct read_waiter {
@@ -23,7 +23,7 @@ struct read_waiter {
 
 struct read_round {
 	uint64_t sequence; /* of the heartbeat on the leader, else our nonce */
-	uint64_t index;	   /* on the leader */
+	uint64_t index;    /* on the leader */
 	uint64_t deadline_ms;
 	struct read_waiter *waiters;
 	uint32_t count, capacity;
@@ -42,9 +42,9 @@ void reads_fini(struct reads *reads);
 
 void reads_on_read(struct paxos *paxos, uint64_t cookie, struct paxos_update *update);
 void reads_on_read_index(struct paxos *paxos, const struct paxos_message *message,
-			 struct paxos_update *update);
+                         struct paxos_update *update);
 void reads_on_read_index_answer(struct paxos *paxos, const struct paxos_message *message,
-				struct paxos_update *update);
+                                struct paxos_update *update);
 
 /* The role or the leader has changed: everything that waits must be asked anew. */
 void reads_fail(struct paxos *paxos, struct paxos_update *update);

@@ -57,7 +57,7 @@ rewind_to(struct paxos *paxos, struct voter *voter, uint64_t agreed, struct paxo
  */
 static void
 send_sync_page(struct paxos *paxos, struct voter *voter, struct entry *const *entries,
-	       uint32_t count, size_t bytes, struct paxos_update *update)
+               uint32_t count, size_t bytes, struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 	struct paxos_message *message =
@@ -78,7 +78,7 @@ send_sync_page(struct paxos *paxos, struct voter *voter, struct entry *const *en
 
 static void
 send_accept(struct paxos *paxos, struct voter *voter, struct entry *const *entries, uint32_t count,
-	    size_t bytes, struct paxos_update *update)
+            size_t bytes, struct paxos_update *update)
 {
 	struct paxos_message *message =
 		paxos_send(paxos, MESSAGE_ACCEPT, voter->member, paxos->proposer.ballot, update);
@@ -95,7 +95,7 @@ send_accept(struct paxos *paxos, struct voter *voter, struct entry *const *entri
 
 static void
 send_entries(struct paxos *paxos, struct voter *voter, struct entry *const *entries, uint32_t count,
-	     size_t bytes, struct paxos_update *update)
+             size_t bytes, struct paxos_update *update)
 {
 	if (voter->state == VOTER_SYNCING)
 		send_sync_page(paxos, voter, entries, count, bytes, update);
@@ -142,7 +142,7 @@ replicate(struct paxos *paxos, struct voter *voter, struct paxos_update *update)
 
 void
 replicate_start(struct paxos *paxos, struct voter *voter, uint64_t base,
-		struct paxos_update *update)
+                struct paxos_update *update)
 {
 	CHECK(base <= paxos->proposer.adopted_length);
 
@@ -156,7 +156,7 @@ replicate_start(struct paxos *paxos, struct voter *voter, uint64_t base,
 
 void
 replicate_on_matched(struct paxos *paxos, struct voter *voter, uint64_t length,
-		     struct paxos_update *update)
+                     struct paxos_update *update)
 {
 	/* Nobody can hold more at our ballot than we do, or less than we adopted. */
 	if (length > paxos->log.length || length < paxos->proposer.target ||
@@ -176,7 +176,7 @@ replicate_on_matched(struct paxos *paxos, struct voter *voter, uint64_t length,
 
 void
 replicate_on_resync(struct paxos *paxos, const struct paxos_message *message,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 	struct voter *voter = proposer_voter(paxos, message->from);
@@ -229,7 +229,7 @@ has_lost(const struct paxos *paxos, const struct voter *voter, const struct paxo
 
 void
 replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
-			      const struct paxos_message *message, struct paxos_update *update)
+                              const struct paxos_message *message, struct paxos_update *update)
 {
 	bool is_accepted = ballot_equal(message->accepted, paxos->proposer.ballot);
 	uint64_t agreed = message->previous;
@@ -259,7 +259,7 @@ replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
 
 bool
 replicate_on_loaded(struct paxos *paxos, const struct paxos_event *event,
-		    struct paxos_update *update)
+                    struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 	struct voter *voter = NULL;

@@ -27,5 +27,5 @@ paxos_transition_format(const struct paxos_transition *transition, char *text, s
 	if (transition->member > 0)
 		snprintf(member, sizeof(member), " member=%" PRIu64, transition->member);
 	snprintf(text, size, "%s%s ballot=%s slot=%" PRIu64 "%s", transition_text(transition->type),
-		 ms, ballot_format(transition->ballot, ballot), transition->slot, member);
+	         ms, ballot_format(transition->ballot, ballot), transition->slot, member);
 }

@@ -25,7 +25,7 @@ struct paxos_persist *
 update_persist(struct paxos_update *update)
 {
 	update->persists = grow(update->persists, &update->persist_count, &update->persist_capacity,
-				sizeof(*update->persists));
+	                        sizeof(*update->persists));
 	return &update->persists[update->persist_count - 1];
 }
 
@@ -33,7 +33,7 @@ struct paxos_message *
 update_message(struct paxos_update *update)
 {
 	update->messages = grow(update->messages, &update->message_count, &update->message_capacity,
-				sizeof(*update->messages));
+	                        sizeof(*update->messages));
 	return &update->messages[update->message_count - 1];
 }
 
@@ -41,7 +41,7 @@ struct paxos_load *
 update_load(struct paxos_update *update)
 {
 	update->loads = grow(update->loads, &update->load_count, &update->load_capacity,
-			     sizeof(*update->loads));
+	                     sizeof(*update->loads));
 	return &update->loads[update->load_count - 1];
 }
 
@@ -49,7 +49,7 @@ void
 update_read(struct paxos_update *update, uint64_t cookie, int error, uint64_t index)
 {
 	update->reads = grow(update->reads, &update->read_count, &update->read_capacity,
-			     sizeof(*update->reads));
+	                     sizeof(*update->reads));
 	update->reads[update->read_count - 1] =
 		(struct paxos_read){.cookie = cookie, .error = error, .index = index};
 }
@@ -58,7 +58,7 @@ void
 update_transition(struct paxos_update *update, const struct paxos_transition *transition)
 {
 	update->transitions = grow(update->transitions, &update->transition_count,
-				   &update->transition_capacity, sizeof(*update->transitions));
+	                           &update->transition_capacity, sizeof(*update->transitions));
 	update->transitions[update->transition_count - 1] = *transition;
 }
 

@@ -10,10 +10,10 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define WHY_SIZE	 256
-#define PAGE_BYTES	 4096
-#define WAL_FRAME_BYTES	 (PAGE_BYTES + 24)
-#define CACHE_KIB	 16384
+#define WHY_SIZE         256
+#define PAGE_BYTES       4096
+#define WAL_FRAME_BYTES  (PAGE_BYTES + 24)
+#define CACHE_KIB        16384
 #define CHECKPOINT_PAGES 16000 /* 64 MiB of log; rarer is faster, but the pauses grow */
 
 /* A commit writes at most the dirty part of the cache.  Below this there is no point in trying: a
@@ -123,8 +123,8 @@ configure(struct database *database)
 	/* Reading the schema finds a file that is no database now and not later. */
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(database->handle,
-				      "BEGIN IMMEDIATE; SELECT count(*) FROM sqlite_schema;", NULL,
-				      NULL, NULL);
+		                      "BEGIN IMMEDIATE; SELECT count(*) FROM sqlite_schema;", NULL,
+		                      NULL, NULL);
 	return result;
 }
 
@@ -133,7 +133,7 @@ database_open(const char *path, const char *vfs, struct database **database, cha
 {
 	struct database *opened = check_calloc(1, sizeof *opened);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-		    SQLITE_OPEN_NOFOLLOW;
+	            SQLITE_OPEN_NOFOLLOW;
 
 	*database = NULL;
 	why[0] = '\0';
@@ -192,7 +192,7 @@ static int
 checkpoint(struct database *database)
 {
 	int result = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_RESTART,
-					       NULL, NULL);
+	                                       NULL, NULL);
 	int error = code_of(result);
 
 	if (error == SYNOD_OK)
@@ -234,7 +234,7 @@ database_bytes(const struct database *database)
 	uint64_t pages = 0;
 
 	if (sqlite3_prepare_v2(database->handle, "PRAGMA page_count", -1, &statement, NULL) ==
-		    SQLITE_OK &&
+	            SQLITE_OK &&
 	    sqlite3_step(statement) == SQLITE_ROW)
 		pages = (uint64_t)sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);

@@ -21,7 +21,7 @@ struct disk;
 struct disk_file;
 
 enum disk_open_flags {
-	DISK_CREATE = 1 << 0,	 /* create if missing, mode 0600 */
+	DISK_CREATE = 1 << 0,    /* create if missing, mode 0600 */
 	DISK_EXCLUSIVE = 1 << 1, /* with DISK_CREATE: SYNOD_EXISTS if it exists */
 	DISK_READ_ONLY = 1 << 2,
 };
@@ -31,7 +31,7 @@ struct disk_ops {
 	int (*sync_directory)(struct disk *disk, const char *path);
 	/* Calls EACH with every name in PATH, sorted bytewise. */
 	int (*list)(struct disk *disk, const char *path,
-		    void (*each)(void *context, const char *name), void *context);
+	            void (*each)(void *context, const char *name), void *context);
 	int (*rename)(struct disk *disk, const char *from, const char *to);
 	int (*remove)(struct disk *disk, const char *path);
 	/* Bytes that can still be written in the file system that holds PATH. */

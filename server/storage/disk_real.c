@@ -118,7 +118,7 @@ read_names(DIR *directory, const char *path, char ***names, size_t *count)
 
 static int
 real_list(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
-	  void *context)
+          void *context)
 {
 	char **names = NULL;
 	size_t count = 0;
@@ -241,7 +241,7 @@ real_read(struct disk_file *file, uint64_t offset, void *bytes, size_t size)
 			return failure("read", real(file)->path, errno);
 		if (got == 0) {
 			snprintf(last_failure, sizeof last_failure, "read %s: beyond its end",
-				 real(file)->path);
+			         real(file)->path);
 			return SYNOD_IO;
 		}
 		at += got;

@@ -11,7 +11,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define FORMAT	    1u
+#define FORMAT      1u
 #define HEADER_SIZE 32u
 #define FILE_SIZE   8192u
 #define WHY_SIZE    256
@@ -70,7 +70,7 @@ encode(const struct identity *identity, struct buffer *out)
 		pack_string(out, slice_of(member->name));
 		pack_string(out, slice_of(member->address));
 		pack_binary(out, id_slice(member->has_disk_id ? member->disk_id : NULL,
-					  member->has_disk_id ? DISK_ID_SIZE : 0));
+		                          member->has_disk_id ? DISK_ID_SIZE : 0));
 	}
 	CHECK(!out->failed);
 }
@@ -192,7 +192,7 @@ read_copy(struct disk *disk, struct disk_file *file, struct copy *copy, char *wh
 	int error = file->ops->size(file, &size);
 	if (error == SYNOD_OK)
 		error = file->ops->read(file, 0, bytes,
-					size < FILE_SIZE ? (size_t)size : FILE_SIZE);
+		                        size < FILE_SIZE ? (size_t)size : FILE_SIZE);
 	if (error != SYNOD_OK) {
 		snprintf(why, WHY_SIZE, "%s", disk->ops->why(disk));
 		return SYNOD_IO;
@@ -233,7 +233,7 @@ path_of(const char *directory, const char *name, const char *suffix)
 
 static int
 open_copy(struct disk *disk, const char *directory, const char *name, unsigned flags,
-	  struct disk_file **file)
+          struct disk_file **file)
 {
 	char *path = path_of(directory, name, "");
 	int error = disk->ops->open(disk, path, flags, file);
@@ -244,7 +244,7 @@ open_copy(struct disk *disk, const char *directory, const char *name, unsigned f
 
 static int
 read_copies(struct disk *disk, const char *directory, struct identity_store *store,
-	    struct copy copies[2], char *why)
+            struct copy copies[2], char *why)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		int error = open_copy(disk, directory, names[i], 0, &store->files[i]);
@@ -284,17 +284,17 @@ choose(const char *directory, const struct copy copies[2], const struct copy **c
 	}
 	if (a->state != COPY_GOOD && b->state != COPY_GOOD) {
 		snprintf(why, WHY_SIZE,
-			 "%s/promise.a and promise.b: damaged; what this member has promised is "
-			 "lost. Keep the directory; start it under a new name with an empty one",
-			 directory);
+		         "%s/promise.a and promise.b: damaged; what this member has promised is "
+		         "lost. Keep the directory; start it under a new name with an empty one",
+		         directory);
 		return SYNOD_CORRUPT;
 	}
 	if (a->state == COPY_GOOD && b->state == COPY_GOOD &&
 	    !same_member(&a->identity, &b->identity)) {
 		snprintf(why, WHY_SIZE,
-			 "%s/promise.a and promise.b belong to different members. Put back the "
-			 "files that belong together",
-			 directory);
+		         "%s/promise.a and promise.b belong to different members. Put back the "
+		         "files that belong together",
+		         directory);
 		return SYNOD_CORRUPT;
 	}
 	bool is_b =
@@ -336,7 +336,7 @@ repair(struct disk *disk, const char *directory, struct identity_store *store,
 
 int
 identity_open(struct disk *disk, const char *directory, struct identity *identity,
-	      struct identity_store **store, char *why)
+              struct identity_store **store, char *why)
 {
 	struct identity_store *opened = check_calloc(1, sizeof *opened);
 	struct copy *copies = check_calloc(2, sizeof *copies);
@@ -392,7 +392,7 @@ create_copy(struct disk *disk, const char *directory, struct identity_store *sto
 
 int
 identity_create(struct disk *disk, const char *directory, const struct identity *identity,
-		struct identity_store **store, char *why)
+                struct identity_store **store, char *why)
 {
 	struct identity_store *created = check_calloc(1, sizeof *created);
 	int error = SYNOD_OK;
@@ -454,7 +454,7 @@ compare_texts(const void *a, const void *b)
 
 void
 identity_cluster_id(const struct member_identity *members, unsigned count,
-		    uint8_t cluster_id[CLUSTER_ID_SIZE])
+                    uint8_t cluster_id[CLUSTER_ID_SIZE])
 {
 	char *texts[MEMBERS_MAX];
 	struct buffer list = BUFFER_EMPTY;

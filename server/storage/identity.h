@@ -31,15 +31,15 @@
 #include "server/storage/disk.h"
 #include "shared/protocol.h"
 
-#define MEMBERS_MAX	   16
-#define MEMBER_NAME_MAX	   63  /* bytes; [A-Za-z0-9._-]+ */
+#define MEMBERS_MAX        16
+#define MEMBER_NAME_MAX    63  /* bytes; [A-Za-z0-9._-]+ */
 #define MEMBER_ADDRESS_MAX 261 /* "HOST:PORT" */
 
 struct member_identity {
 	member_id id;
 	char name[MEMBER_NAME_MAX + 1];
 	char address[MEMBER_ADDRESS_MAX + 1]; /* where its peers reach it */
-	bool has_disk_id;		      /* learnt in the first HELLO, then never changed */
+	bool has_disk_id;                     /* learnt in the first HELLO, then never changed */
 	uint8_t disk_id[DISK_ID_SIZE];
 };
 
@@ -61,11 +61,11 @@ struct identity_store;
  * 256 bytes) says what was wrong and what to do.
  */
 int identity_open(struct disk *disk, const char *directory, struct identity *identity,
-		  struct identity_store **store, char *why);
+                  struct identity_store **store, char *why);
 
 /* Make both files, durably, directory entries included.  Refuses to overwrite: SYNOD_EXISTS. */
 int identity_create(struct disk *disk, const char *directory, const struct identity *identity,
-		    struct identity_store **store, char *why);
+                    struct identity_store **store, char *why);
 
 /* Durable when it returns SYNOD_OK.  CHECKs that promised does not decrease and that cluster,
  * member and disk stay the same.  Any error: stop. */
@@ -75,6 +75,6 @@ void identity_close(struct identity_store *store); /* accepts NULL */
 
 /* The cluster id of a first configuration: XXH3-128 of the sorted "name=address" list. */
 void identity_cluster_id(const struct member_identity *members, unsigned count,
-			 uint8_t cluster_id[CLUSTER_ID_SIZE]);
+                         uint8_t cluster_id[CLUSTER_ID_SIZE]);
 
 #endif

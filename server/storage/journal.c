@@ -74,8 +74,8 @@ begin_batch(struct journal *journal)
 
 int
 journal_open(const struct journal_options *options, const struct identity *identity,
-	     uint64_t chosen_hint, struct journal **journal, struct journal_recovered *recovered,
-	     char *why)
+             uint64_t chosen_hint, struct journal **journal, struct journal_recovered *recovered,
+             char *why)
 {
 	struct journal *opened = check_calloc(1, sizeof *opened);
 
@@ -160,7 +160,7 @@ journal_sync(struct journal *journal, struct ballot ballot, uint64_t previous)
 
 void
 journal_append(struct journal *journal, struct ballot ballot, uint64_t previous,
-	       struct entry *const *entries, uint32_t count)
+               struct entry *const *entries, uint32_t count)
 {
 	CHECK(!ballot_is_none(ballot));
 	CHECK(ballot_equal(ballot, journal->batch_accepted));
@@ -168,7 +168,7 @@ journal_append(struct journal *journal, struct ballot ballot, uint64_t previous,
 
 	for (uint32_t i = 0; i < count; i++)
 		journal_batch_add_entry(&journal->batch, ballot, ++journal->batch_length,
-					entries[i]);
+		                        entries[i]);
 }
 
 /* The batch is durable: take its records into the log, as recovery would. */
@@ -182,7 +182,7 @@ take_batch(struct journal *journal)
 	for (size_t at = 0; at < batch->size; at = (size_t)journal_record_end(at, &record)) {
 		CHECK(journal_record_parse(batch->bytes + at, batch->size - at, &record));
 		CHECK(journal_log_apply(&journal->log, &record, current->number,
-					current->position + at));
+		                        current->position + at));
 	}
 	CHECK(journal->log.length == journal->batch_length);
 	CHECK(journal->log.number == batch->number);
@@ -203,7 +203,7 @@ write_batch(struct journal *journal)
 	if (PLANTED(JOURNAL_NOT_SYNCED))
 		return SYNOD_OK;
 	return file->ops->sync(file) == SYNOD_OK || PLANTED(FAILED_SYNC_IGNORED) ? SYNOD_OK
-										 : SYNOD_IO;
+	                                                                         : SYNOD_IO;
 }
 
 /* Write what is gathered, even if it is nothing. */

@@ -104,11 +104,11 @@ struct journal_options {
 	struct disk *disk;
 	const char *directory; /* DATA/journal; made if missing */
 	size_t segment_bytes;  /* default 64 MiB; a batch larger than this gets a segment of its own
-				*/
+	                        */
 	size_t slice_bytes;    /* zero-filled at a time, some 16 of them ahead; default 512 KiB */
 	uint64_t space_reserve; /* refuse growth below this many free bytes; default 64 MiB */
-	unsigned tail_entries;	/* how many of the newest entries recovery returns; default 4096 */
-	size_t tail_bytes;	/* default 16 MiB */
+	unsigned tail_entries;  /* how many of the newest entries recovery returns; default 4096 */
+	size_t tail_bytes;      /* default 16 MiB */
 };
 
 /* What the start-up scan found. */
@@ -133,8 +133,8 @@ struct journal_recovered {
  * database; damage at or below it is of chosen values.
  */
 int journal_open(const struct journal_options *options, const struct identity *identity,
-		 uint64_t chosen_hint, struct journal **journal,
-		 struct journal_recovered *recovered, char *why);
+                 uint64_t chosen_hint, struct journal **journal,
+                 struct journal_recovered *recovered, char *why);
 void journal_recovered_fini(struct journal_recovered *recovered);
 
 /* Drops what is gathered and not committed.  Accepts NULL. */
@@ -148,7 +148,7 @@ void journal_close(struct journal *journal);
  */
 void journal_sync(struct journal *journal, struct ballot ballot, uint64_t previous);
 void journal_append(struct journal *journal, struct ballot ballot, uint64_t previous,
-		    struct entry *const *entries, uint32_t count);
+                    struct entry *const *entries, uint32_t count);
 
 /* SYNOD_OK: durable.  SYNOD_NO_SPACE: nothing was written, the batch is dropped, the journal is
  * as before, and the caller must not report it durable.  Anything else: stop the member. */
@@ -170,7 +170,7 @@ int journal_make_room(struct journal *journal, size_t size);
  * or beyond the length; SYNOD_CORRUPT; SYNOD_IO.
  */
 int journal_read(struct journal *journal, uint64_t first, uint32_t count_max, size_t bytes_max,
-		 struct entry **entries, uint32_t *count);
+                 struct entry **entries, uint32_t *count);
 
 uint64_t journal_bytes(const struct journal *journal); /* on disk */
 uint64_t journal_length(const struct journal *journal);

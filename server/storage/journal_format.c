@@ -9,7 +9,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define FORMAT	    1u
+#define FORMAT      1u
 #define HEADER_USED 128u
 
 static const char magic[8] = {'S', 'Y', 'N', 'O', 'D', 'J', 'N', 'L'};
@@ -238,7 +238,7 @@ touch(struct journal_batch *batch, uint64_t slot)
 
 void
 journal_batch_add_entry(struct journal_batch *batch, struct ballot ballot, uint64_t slot,
-			const struct entry *entry)
+                        const struct entry *entry)
 {
 	CHECK(entry->size <= ENTRY_SIZE_MAX);
 
@@ -300,7 +300,7 @@ journal_batch_finish(struct journal_batch *batch, struct ballot accepted, uint64
 
 void
 journal_continue_encode(uint8_t sector[JOURNAL_SECTOR_SIZE], uint64_t seed, uint64_t number,
-			uint64_t chain, struct ballot accepted, uint64_t length)
+                        uint64_t chain, struct ballot accepted, uint64_t length)
 {
 	struct journal_record record = {
 		.type = RECORD_CONTINUE,
@@ -348,7 +348,7 @@ bad(struct batch_scan *scan, size_t at, uint64_t number)
 
 enum batch_outcome
 journal_batch_scan(struct slice span, size_t start, uint64_t seed, uint64_t number, uint64_t chain,
-		   struct batch_scan *scan)
+                   struct batch_scan *scan)
 {
 	size_t at = start;
 	uint32_t count = 0;
@@ -393,7 +393,7 @@ is_own_end(const struct journal_found *found, size_t start, uint64_t number)
 
 void
 journal_search(struct slice span, size_t start, uint64_t seed, uint64_t number,
-	       struct journal_found *own, struct journal_found *later)
+               struct journal_found *own, struct journal_found *later)
 {
 	own->found = false;
 	later->found = false;

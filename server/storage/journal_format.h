@@ -25,10 +25,10 @@ struct journal_header {
 	uint64_t epoch;
 	member_id member;
 	uint8_t disk_id[DISK_ID_SIZE];
-	uint64_t first_slot;	/* expected next */
+	uint64_t first_slot;    /* expected next */
 	struct ballot accepted; /* in force at the start */
-	uint64_t number;	/* of the first record */
-	uint64_t chain;		/* which that record must carry */
+	uint64_t number;        /* of the first record */
+	uint64_t chain;         /* which that record must carry */
 };
 
 void journal_header_encode(const struct journal_header *header, uint8_t bytes[JOURNAL_HEADER_SIZE]);
@@ -41,7 +41,7 @@ int journal_header_decode(const uint8_t bytes[JOURNAL_HEADER_SIZE], struct journ
 enum journal_record_type {
 	RECORD_ENTRY = 1,
 	RECORD_SYNC = 2,
-	RECORD_END = 3,	     /* the end mark of a batch */
+	RECORD_END = 3,      /* the end mark of a batch */
 	RECORD_CONTINUE = 4, /* the journal goes on in the next segment */
 };
 
@@ -65,9 +65,9 @@ struct journal_record {
 
 /* What an end mark says of its batch. */
 struct journal_end {
-	uint64_t bytes;	       /* from the batch's start to the mark */
+	uint64_t bytes;        /* from the batch's start to the mark */
 	uint64_t lowest;       /* the lowest slot that the batch wrote or cut off */
-	uint32_t count;	       /* records before the mark */
+	uint32_t count;        /* records before the mark */
 	uint32_t zero_sectors; /* sectors before the mark that are all zero by content */
 };
 
@@ -80,7 +80,7 @@ bool journal_record_parse(const uint8_t *bytes, size_t available, struct journal
 
 /* Does RECORD, parsed at BYTES, carry the right checksum? */
 bool journal_record_verify(const uint8_t *bytes, uint64_t seed,
-			   const struct journal_record *record);
+                           const struct journal_record *record);
 
 /* Of a verified RECORD_END; false when its payload makes no sense. */
 bool journal_end_decode(const struct journal_record *record, struct journal_end *end);
@@ -99,13 +99,13 @@ struct journal_batch {
 	uint64_t lowest; /* UINT64_MAX: nothing written or cut yet */
 	uint64_t seed;
 	uint64_t number; /* of the next record */
-	uint64_t chain;	 /* for the next record */
+	uint64_t chain;  /* for the next record */
 };
 
 void journal_batch_begin(struct journal_batch *batch, uint64_t seed, uint64_t number,
-			 uint64_t chain);
+                         uint64_t chain);
 void journal_batch_add_entry(struct journal_batch *batch, struct ballot ballot, uint64_t slot,
-			     const struct entry *entry);
+                             const struct entry *entry);
 void journal_batch_add_sync(struct journal_batch *batch, struct ballot ballot, uint64_t previous);
 
 /* Append the end mark; BATCH then holds whole sectors, ready to be written. */
@@ -114,13 +114,13 @@ void journal_batch_fini(struct journal_batch *batch);
 
 /* A sector with a RECORD_CONTINUE. */
 void journal_continue_encode(uint8_t sector[JOURNAL_SECTOR_SIZE], uint64_t seed, uint64_t number,
-			     uint64_t chain, struct ballot accepted, uint64_t length);
+                             uint64_t chain, struct ballot accepted, uint64_t length);
 
 /* ---- scanning ---- */
 
 enum batch_outcome {
 	BATCH_GOOD,
-	BATCH_NONE,	/* zeroes */
+	BATCH_NONE,     /* zeroes */
 	BATCH_CONTINUE, /* a RECORD_CONTINUE stands here */
 	BATCH_BAD,
 };
@@ -133,7 +133,7 @@ struct batch_scan {
 
 /* Examine the batch at START of SPAN, whose first record must carry NUMBER and CHAIN. */
 enum batch_outcome journal_batch_scan(struct slice span, size_t start, uint64_t seed,
-				      uint64_t number, uint64_t chain, struct batch_scan *scan);
+                                      uint64_t number, uint64_t chain, struct batch_scan *scan);
 
 /* Where the record after RECORD, which stands at OFFSET, begins. */
 uint64_t journal_record_end(uint64_t offset, const struct journal_record *record);
@@ -152,6 +152,6 @@ struct journal_found {
  * NUMBER are of no interest.
  */
 void journal_search(struct slice span, size_t start, uint64_t seed, uint64_t number,
-		    struct journal_found *own, struct journal_found *later);
+                    struct journal_found *own, struct journal_found *later);
 
 #endif

@@ -7,7 +7,7 @@
 
 static void
 add_point(struct journal_index *index, uint64_t first, uint32_t segment, uint64_t offset,
-	  bool is_hole)
+          bool is_hole)
 {
 	CHECK(offset % JOURNAL_RECORD_ALIGN == 0);
 	CHECK(offset <= INDEX_OFFSET_MAX);
@@ -45,7 +45,7 @@ journal_index_find(const struct journal_index *index, uint64_t slot)
 
 uint64_t
 journal_index_last(const struct journal_index *index, const struct index_point *point,
-		   uint64_t length)
+                   uint64_t length)
 {
 	size_t next = (size_t)(point - index->points) + 1;
 
@@ -72,7 +72,7 @@ is_near(const struct journal_index *index, uint32_t segment, uint64_t offset)
 
 static bool
 apply_entry(struct journal_log *log, const struct journal_record *record, uint32_t segment,
-	    uint64_t offset)
+            uint64_t offset)
 {
 	if (record->slot != log->length + 1 || !ballot_equal(record->ballot, log->accepted))
 		return false;
@@ -97,7 +97,7 @@ apply_sync(struct journal_log *log, const struct journal_record *record)
 
 bool
 journal_log_apply(struct journal_log *log, const struct journal_record *record, uint32_t segment,
-		  uint64_t offset)
+                  uint64_t offset)
 {
 	switch (record->type) {
 	case RECORD_ENTRY:
@@ -134,7 +134,7 @@ journal_log_cut(struct journal_log *log, uint64_t previous)
 
 void
 journal_log_hole(struct journal_log *log, uint64_t first, uint64_t last, uint32_t segment,
-		 uint64_t offset)
+                 uint64_t offset)
 {
 	CHECK(first <= log->length + 1);
 

@@ -36,14 +36,14 @@ const struct index_point *journal_index_find(const struct journal_index *index, 
 
 /* The last slot that POINT can speak of, when the log has LENGTH entries. */
 uint64_t journal_index_last(const struct journal_index *index, const struct index_point *point,
-			    uint64_t length);
+                            uint64_t length);
 
 /* What the records up to some place add up to. */
 struct journal_log {
 	struct ballot accepted;
 	uint64_t length;
 	uint64_t number; /* of the next record */
-	uint64_t chain;	 /* for the next record */
+	uint64_t chain;  /* for the next record */
 	struct journal_index index;
 };
 
@@ -52,13 +52,13 @@ void journal_log_fini(struct journal_log *log);
 /* Take one record that stands at OFFSET of SEGMENT.  False if it cannot follow: then nothing has
  * changed. */
 bool journal_log_apply(struct journal_log *log, const struct journal_record *record,
-		       uint32_t segment, uint64_t offset);
+                       uint32_t segment, uint64_t offset);
 
 /* Forget the slots after PREVIOUS. */
 void journal_log_cut(struct journal_log *log, uint64_t previous);
 
 /* The entries FIRST .. LAST are damaged, at OFFSET of SEGMENT; the log is LAST long. */
 void journal_log_hole(struct journal_log *log, uint64_t first, uint64_t last, uint32_t segment,
-		      uint64_t offset);
+                      uint64_t offset);
 
 #endif

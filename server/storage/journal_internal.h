@@ -17,14 +17,14 @@ struct journal_segment {
 	uint32_t number;
 	uint64_t position;  /* of the next batch */
 	uint64_t allocated; /* zero-filled durably up to here */
-	uint64_t limit;	    /* it may grow to this size */
+	uint64_t limit;     /* it may grow to this size */
 };
 
 /* Bytes of one file, kept between reads. */
 struct journal_window {
 	struct disk_file *file; /* NULL: the current segment's, or none */
-	uint32_t segment;	/* 0: nothing */
-	uint64_t end;		/* valid content of the file */
+	uint32_t segment;       /* 0: nothing */
+	uint64_t end;           /* valid content of the file */
 	uint64_t offset;
 	size_t size;
 	size_t capacity;
@@ -57,7 +57,7 @@ struct journal {
 /* ---- journal_segment.c ---- */
 
 void journal_segment_path(const struct journal *journal, uint32_t number,
-			  char path[JOURNAL_PATH_SIZE]);
+                          char path[JOURNAL_PATH_SIZE]);
 void journal_next_path(const struct journal *journal, char path[JOURNAL_PATH_SIZE]);
 
 /* The first segment of an empty journal. */
@@ -78,6 +78,6 @@ int journal_segment_provide(struct journal *journal, size_t size);
 /* ---- journal_recover.c ---- */
 
 int journal_recover(struct journal *journal, uint64_t chosen_hint,
-		    struct journal_recovered *recovered, char *why);
+                    struct journal_recovered *recovered, char *why);
 
 #endif

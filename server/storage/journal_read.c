@@ -36,7 +36,7 @@ window_select(struct journal *journal, uint32_t segment)
 		if (!is_current) {
 			journal_segment_path(journal, segment, path);
 			if (journal->disk->ops->open(journal->disk, path, DISK_READ_ONLY,
-						     &window->file) != SYNOD_OK)
+			                             &window->file) != SYNOD_OK)
 				return SYNOD_IO;
 			if (window->file->ops->size(window->file, &window->end) != SYNOD_OK)
 				return SYNOD_IO;
@@ -177,14 +177,14 @@ is_full(const struct wanted *wanted, size_t size)
 /* Read the wanted entries up to slot LAST that are found from POINT on. */
 static int
 read_from(struct journal *journal, const struct index_point *point, uint64_t last,
-	  struct wanted *wanted, bool *is_done)
+          struct wanted *wanted, bool *is_done)
 {
 	struct walk walk = {
 		.journal = journal,
 		.offset = (uint64_t)point->offset * JOURNAL_RECORD_ALIGN,
-		.ahead = wanted->bytes_max < WINDOW_MIN	  ? WINDOW_MIN
-			 : wanted->bytes_max > WINDOW_MAX ? WINDOW_MAX
-							  : wanted->bytes_max,
+		.ahead = wanted->bytes_max < WINDOW_MIN   ? WINDOW_MIN
+	                 : wanted->bytes_max > WINDOW_MAX ? WINDOW_MAX
+	                                                  : wanted->bytes_max,
 	};
 	int error = window_select(journal, point->segment);
 
@@ -208,7 +208,7 @@ read_from(struct journal *journal, const struct index_point *point, uint64_t las
 
 int
 journal_read(struct journal *journal, uint64_t first, uint32_t count_max, size_t bytes_max,
-	     struct entry **entries, uint32_t *count)
+             struct entry **entries, uint32_t *count)
 {
 	struct journal_log *log = &journal->log;
 	struct wanted wanted = {first, count_max, bytes_max, entries, 0, 0};
@@ -228,8 +228,8 @@ journal_read(struct journal *journal, uint64_t first, uint32_t count_max, size_t
 			error = SYNOD_CORRUPT;
 		else
 			error = read_from(journal, point,
-					  journal_index_last(&log->index, point, log->length),
-					  &wanted, &is_done);
+			                  journal_index_last(&log->index, point, log->length),
+			                  &wanted, &is_done);
 	}
 	window_trim(journal);
 	*count = wanted.count;

@@ -20,7 +20,7 @@ recovery_corrupt(struct recovery *recovery, const char *format, ...)
 	int used;
 
 	used = snprintf(recovery->why, JOURNAL_WHY_SIZE,
-			"%s/%08u.seg: ", recovery->journal->directory, recovery->segment);
+	                "%s/%08u.seg: ", recovery->journal->directory, recovery->segment);
 	if (used < 0 || used >= JOURNAL_WHY_SIZE)
 		return SYNOD_CORRUPT;
 	va_start(arguments, format);
@@ -49,7 +49,7 @@ on_name(void *context, const char *name)
 	if (digits < 8 || digits > 9 || strcmp(name + digits, ".seg") != 0)
 		return;
 	recovery->segments = check_realloc(recovery->segments, (recovery->segment_count + 1) *
-								       sizeof *recovery->segments);
+	                                                               sizeof *recovery->segments);
 	recovery->segments[recovery->segment_count++] = (uint32_t)strtoul(name, NULL, 10);
 }
 
@@ -84,7 +84,7 @@ list_segments(struct recovery *recovery)
 	journal_next_path(journal, path);
 	error = disk->ops->remove(disk, path);
 	return error == SYNOD_OK || error == SYNOD_NOT_FOUND ? SYNOD_OK
-							     : recovery_failed(recovery, error);
+	                                                     : recovery_failed(recovery, error);
 }
 
 /* ---- scanning them ---- */
@@ -117,8 +117,8 @@ scan_all(struct recovery *recovery)
 	if (error == SYNOD_OK && recovery->continues) {
 		recovery->segment++;
 		error = recovery_corrupt(recovery,
-					 "this segment is missing: the one before says that the "
-					 "journal goes on in it. " QUARANTINE);
+		                         "this segment is missing: the one before says that the "
+		                         "journal goes on in it. " QUARANTINE);
 	}
 	return error;
 }
@@ -232,11 +232,11 @@ read_tail(struct recovery *recovery, struct journal_recovered *recovered)
 	while (slot <= length) {
 		uint32_t count;
 		int error = journal_read(journal, slot, (uint32_t)(length + 1 - slot), SIZE_MAX,
-					 recovered->tail + (slot - recovered->tail_first), &count);
+		                         recovered->tail + (slot - recovered->tail_first), &count);
 		if (error != SYNOD_OK) {
 			snprintf(recovery->why, JOURNAL_WHY_SIZE,
-				 "%s: slot %" PRIu64 " cannot be read a second time",
-				 journal->directory, slot);
+			         "%s: slot %" PRIu64 " cannot be read a second time",
+			         journal->directory, slot);
 			return error;
 		}
 		slot += count;
@@ -278,7 +278,7 @@ recover(struct recovery *recovery, uint64_t chosen_hint, struct journal_recovere
 
 int
 journal_recover(struct journal *journal, uint64_t chosen_hint, struct journal_recovered *recovered,
-		char *why)
+                char *why)
 {
 	struct recovery recovery = {
 		.journal = journal,

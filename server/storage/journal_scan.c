@@ -23,7 +23,7 @@ read_segment(struct recovery *recovery, struct disk_file *file)
 		return recovery_failed(recovery, SYNOD_IO);
 	if (size < JOURNAL_HEADER_SIZE)
 		return recovery_corrupt(recovery,
-					"the segment is shorter than its header. " QUARANTINE);
+		                        "the segment is shorter than its header. " QUARANTINE);
 	if (size > INDEX_OFFSET_MAX)
 		return recovery_corrupt(recovery, "the segment is larger than any can be");
 	size_t sectors = JOURNAL_SECTOR((size_t)size);
@@ -42,10 +42,10 @@ read_segment(struct recovery *recovery, struct disk_file *file)
 	if (!recovery->is_last)
 		return SYNOD_OK;
 	bool ends_whole = size == sectors && sectors > JOURNAL_HEADER_SIZE &&
-			  journal_is_zero(recovery->bytes + sectors - JOURNAL_SECTOR_SIZE,
-					  JOURNAL_SECTOR_SIZE);
+	                  journal_is_zero(recovery->bytes + sectors - JOURNAL_SECTOR_SIZE,
+	                                  JOURNAL_SECTOR_SIZE);
 	return ends_whole ? SYNOD_OK
-			  : recovery_corrupt(
+	                  : recovery_corrupt(
 				    recovery,
 				    "the segment was cut short at %" PRIu64
 				    " bytes: its last sector is always kept zero. " QUARANTINE,
@@ -92,10 +92,10 @@ bridge(struct recovery *recovery, uint64_t offset, struct ballot accepted, uint6
 
 	if (!ballot_equal(accepted, log->accepted))
 		return recovery_corrupt(recovery,
-					"damage from offset %" PRIu64
-					" on hides a change of ballot, so it is "
-					"unknown which slots it touched. " QUARANTINE,
-					offset);
+		                        "damage from offset %" PRIu64
+		                        " on hides a change of ballot, so it is "
+		                        "unknown which slots it touched. " QUARANTINE,
+		                        offset);
 	if (before > log->length)
 		journal_log_hole(log, log->length + 1, before, recovery->segment, offset);
 	else
@@ -114,19 +114,19 @@ check_header(struct recovery *recovery, bool is_first, size_t previous_end)
 		return recovery_corrupt(recovery, "the segment has a newer format: upgrade synodd");
 	if (error != SYNOD_OK)
 		return recovery_corrupt(recovery,
-					"the segment's header (offset 0) is damaged. " QUARANTINE);
+		                        "the segment's header (offset 0) is damaged. " QUARANTINE);
 	error = check_identity(recovery, &header);
 	if (error != SYNOD_OK)
 		return error;
 	if (header.segment != recovery->segment)
 		return recovery_corrupt(recovery,
-					"the header says that this is segment %" PRIu64
-					": was the file renamed?",
-					header.segment);
+		                        "the header says that this is segment %" PRIu64
+		                        ": was the file renamed?",
+		                        header.segment);
 	if (is_first && (header.number != 1 || header.first_slot != 1 ||
-			 header.chain != log->chain || !ballot_is_none(header.accepted)))
+	                 header.chain != log->chain || !ballot_is_none(header.accepted)))
 		return recovery_corrupt(recovery,
-					"the first segment does not begin at slot 1. " QUARANTINE);
+		                        "the first segment does not begin at slot 1. " QUARANTINE);
 	if (header.number == log->number && header.chain == log->chain &&
 	    header.first_slot == log->length + 1 && ballot_equal(header.accepted, log->accepted))
 		return SYNOD_OK;
@@ -135,10 +135,10 @@ check_header(struct recovery *recovery, bool is_first, size_t previous_end)
 	recovery->segment--;
 	if (header.number <= log->number)
 		return recovery_corrupt(recovery,
-					"its %" PRIu64
-					" records and the next segment, which begins with "
-					"record %" PRIu64 ", contradict each other. " QUARANTINE,
-					log->number - 1, header.number);
+		                        "its %" PRIu64
+		                        " records and the next segment, which begins with "
+		                        "record %" PRIu64 ", contradict each other. " QUARANTINE,
+		                        log->number - 1, header.number);
 	error = bridge(recovery, previous_end, header.accepted, header.first_slot - 1);
 	recovery->segment++;
 	log->number = header.number;
@@ -184,7 +184,7 @@ apply_records(struct recovery *recovery, size_t start, size_t end)
 /* The damaged batch's end mark is intact: it says what the batch touched. */
 static int
 skip_batch(struct recovery *recovery, const struct batch_scan *scan,
-	   const struct journal_found *own)
+           const struct journal_found *own)
 {
 	struct journal_log *log = recovery->log;
 	const struct journal_end *end = &own->end;
@@ -210,7 +210,7 @@ skip_batch(struct recovery *recovery, const struct batch_scan *scan,
 /* Damage, and behind it the batch that LATER belongs to. */
 static int
 resume_at(struct recovery *recovery, const struct batch_scan *scan,
-	  const struct journal_found *later)
+          const struct journal_found *later)
 {
 	const struct journal_record *record = &later->record;
 	struct journal_log *log = recovery->log;
@@ -249,7 +249,7 @@ static bool
 has_missing_sectors(const struct recovery *recovery, const struct journal_found *own)
 {
 	return journal_zero_sectors(recovery->bytes + recovery->position,
-				    own->at - recovery->position) > own->end.zero_sectors;
+	                            own->at - recovery->position) > own->end.zero_sectors;
 }
 
 static void
@@ -271,7 +271,7 @@ on_bad_batch(struct recovery *recovery, const struct batch_scan *scan, bool *is_
 	struct journal_found later;
 
 	journal_search(recovery->span, recovery->position, recovery->journal->seed,
-		       recovery->log->number, &own, &later);
+	               recovery->log->number, &own, &later);
 	if (PLANTED(DAMAGE_CUT))
 		own.found = later.found = false;
 	if (own.found) {
@@ -296,7 +296,7 @@ scan_batch(struct recovery *recovery, bool *is_end)
 	int error;
 
 	switch (journal_batch_scan(recovery->span, recovery->position, recovery->journal->seed,
-				   log->number, log->chain, &scan)) {
+	                           log->number, log->chain, &scan)) {
 	case BATCH_GOOD:
 		error = apply_records(recovery, recovery->position, scan.mark + 1);
 		recovery->journal->ends_with_mark = scan.mark == recovery->position;

@@ -46,7 +46,7 @@ static uint64_t
 limit_for(const struct journal *journal, size_t size)
 {
 	return larger(journal->options.segment_bytes,
-		      JOURNAL_HEADER_SIZE + JOURNAL_SECTOR(size) + SEGMENT_RESERVE);
+	              JOURNAL_HEADER_SIZE + JOURNAL_SECTOR(size) + SEGMENT_RESERVE);
 }
 
 static bool
@@ -65,7 +65,7 @@ check_free(struct journal *journal, uint64_t size)
 	if (error != SYNOD_OK)
 		return SYNOD_IO;
 	bool has_room = bytes >= journal->options.space_reserve &&
-			bytes - journal->options.space_reserve >= size;
+	                bytes - journal->options.space_reserve >= size;
 	return has_room ? SYNOD_OK : SYNOD_NO_SPACE;
 }
 
@@ -112,7 +112,7 @@ open_next(struct journal *journal)
 		return SYNOD_OK;
 	journal_next_path(journal, path);
 	int error = journal->disk->ops->open(journal->disk, path, DISK_CREATE | DISK_EXCLUSIVE,
-					     &journal->next);
+	                                     &journal->next);
 	journal->next_allocated = 0;
 	return error == SYNOD_NO_SPACE || error == SYNOD_OK ? error : SYNOD_IO;
 }
@@ -127,7 +127,7 @@ grow_next(struct journal *journal, size_t size)
 	if (error != SYNOD_OK || needed <= journal->next_allocated)
 		return error;
 	return grow(journal, journal->next, &journal->next_allocated,
-		    smaller(ample, limit_for(journal, size)));
+	            smaller(ample, limit_for(journal, size)));
 }
 
 static int
@@ -187,7 +187,7 @@ write_continue(struct journal *journal)
 	uint8_t sector[JOURNAL_SECTOR_SIZE];
 
 	journal_continue_encode(sector, journal->seed, journal->log.number, journal->log.chain,
-				journal->log.accepted, journal->log.length);
+	                        journal->log.accepted, journal->log.length);
 	if (current->file->ops->write(current->file, current->position, sector, sizeof sector))
 		return SYNOD_IO;
 	return current->file->ops->sync(current->file);
@@ -266,7 +266,7 @@ journal_segment_fill(struct journal *journal)
 		return SYNOD_OK;
 	if (current->allocated < current->limit)
 		return grow(journal, current->file, &current->allocated,
-			    smaller(current->allocated + slice, current->limit));
+		            smaller(current->allocated + slice, current->limit));
 	uint64_t limit = limit_for(journal, 0);
 	if (journal->next_allocated >= limit)
 		return SYNOD_OK;
@@ -274,7 +274,7 @@ journal_segment_fill(struct journal *journal)
 	if (error != SYNOD_OK)
 		return error;
 	return grow(journal, journal->next, &journal->next_allocated,
-		    smaller(journal->next_allocated + slice, limit));
+	            smaller(journal->next_allocated + slice, limit));
 }
 
 int

@@ -8,7 +8,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define WHY_SIZE	256
+#define WHY_SIZE        256
 #define RESERVE_DEFAULT ((uint64_t)64 << 20)
 
 struct space {
@@ -86,7 +86,7 @@ find_ballast(struct space *space)
 
 int
 space_open(struct disk *disk, const char *directory, uint64_t reserve_bytes, struct space **space,
-	   char *why)
+           char *why)
 {
 	static const char name[] = "/ballast";
 	struct space *opened = check_calloc(1, sizeof *opened);

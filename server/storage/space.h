@@ -38,7 +38,7 @@ struct space_decision {
 
 /* What to do with FREE_BYTES left; pure. */
 struct space_decision space_decide(uint64_t reserve_bytes, enum space_state state, bool has_ballast,
-				   uint64_t free_bytes);
+                                   uint64_t free_bytes);
 
 /*
  * Watch the file system that holds DIRECTORY.  RESERVE_BYTES: 0 for the default,
@@ -46,7 +46,7 @@ struct space_decision space_decide(uint64_t reserve_bytes, enum space_state stat
  * says what failed.
  */
 int space_open(struct disk *disk, const char *directory, uint64_t reserve_bytes,
-	       struct space **space, char *why);
+               struct space **space, char *why);
 void space_close(struct space *space); /* the ballast stays; accepts NULL */
 
 /* Look again, about once a second, and do what is due.  What cannot be seen has not changed. */

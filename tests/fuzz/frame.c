@@ -71,6 +71,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	parse_as_stream((struct slice){bytes, size});
 	if (size >= 4 && size <= BODY_MAX)
 		parse_made(bytes[3], bytes[0], (size_t)bytes[1] << 8 | bytes[2],
-			   (struct slice){bytes + 4, size - 4});
+		           (struct slice){bytes + 4, size - 4});
 	return 0;
 }

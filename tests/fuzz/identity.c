@@ -25,7 +25,7 @@ mend(uint8_t *file)
 
 	if (size <= FILE_SIZE - HEADER_SIZE)
 		put_u64(file + 24, XXH3_64bits_withSeed(file + HEADER_SIZE, size,
-							XXH3_64bits(file, HEADER_SIZE - 8)));
+		                                        XXH3_64bits(file, HEADER_SIZE - 8)));
 }
 
 int

@@ -46,7 +46,7 @@ mend_records(uint8_t *bytes, size_t size, uint64_t seed, unsigned mending)
 
 static void
 put_segment(struct journal_fixture *fixture, uint32_t number, const uint8_t *bytes, size_t size,
-	    unsigned mending)
+            unsigned mending)
 {
 	uint8_t *copy = check_malloc(size + 1);
 

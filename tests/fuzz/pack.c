@@ -71,13 +71,13 @@ pack_object(struct buffer *out, const msgpack_object *object)
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER: pack_i64(out, object->via.i64); break;
 	case MSGPACK_OBJECT_STR:
 		pack_string(out, (struct slice){(const uint8_t *)object->via.str.ptr,
-						object->via.str.size});
+		                                object->via.str.size});
 		break;
 	case MSGPACK_OBJECT_BIN:
 		pack_binary(out, object->via.bin.size == 0
-					 ? nothing
-					 : (struct slice){(const uint8_t *)object->via.bin.ptr,
-							  object->via.bin.size});
+		                         ? nothing
+		                         : (struct slice){(const uint8_t *)object->via.bin.ptr,
+		                                          object->via.bin.size});
 		break;
 	case MSGPACK_OBJECT_ARRAY:
 		pack_array(out, object->via.array.size);

@@ -49,7 +49,7 @@ step_and_work(struct stage *stage, struct paxos_event *event)
 	step(stage, event);
 	while (stage->persisted > 0) {
 		struct paxos_event persisted = {.type = EVENT_PERSISTED,
-						.persisted = stage->persisted};
+		                                .persisted = stage->persisted};
 
 		stage->persisted = 0;
 		step(stage, &persisted);
@@ -84,7 +84,7 @@ propose(struct stage *stage)
 {
 	struct entry *entry = entry_new_copy(ENTRY_COMMAND, "value", 5);
 	struct paxos_event event = {.type = EVENT_PROPOSE,
-				    .propose = {.entries = &entry, .count = 1}};
+	                            .propose = {.entries = &entry, .count = 1}};
 	struct paxos_view before, after;
 
 	paxos_view(stage->paxos, &before);

@@ -48,11 +48,11 @@ try_response(struct slice body)
 	if (response_decode(body, &response) != SYNOD_OK)
 		return;
 	response_encode_head(&first, response.xid, response.error, response.revision,
-			     response.stale_ms);
+	                     response.stale_ms);
 	pack_raw(&first, response.result);
 	CHECK(response_decode(buffer_slice(&first), &response) == SYNOD_OK);
 	response_encode_head(&second, response.xid, response.error, response.revision,
-			     response.stale_ms);
+	                     response.stale_ms);
 	pack_raw(&second, response.result);
 	expect_equal(&first, &second);
 }

@@ -173,7 +173,7 @@ expect_read(struct story *story)
 			story_fail(story, "it ended with %s", error_name(read->error));
 	} else if (read->error != SYNOD_OK || read->index != story_number(story, 4)) {
 		story_fail(story, "%s, index %llu", error_name(read->error),
-			   (unsigned long long)read->index);
+		           (unsigned long long)read->index);
 	}
 }
 

@@ -84,7 +84,7 @@ story_packet(struct story *story, unsigned index)
 
 static void
 remember(void *context, struct world *world, member_id id,
-	 const struct paxos_transition *transition)
+         const struct paxos_transition *transition)
 {
 	struct story *story = context;
 
@@ -308,7 +308,7 @@ command_read(struct story *story)
 
 	CHECK(story->read_count < STORY_READS_MAX);
 	snprintf(story->reads[story->read_count].name, sizeof(story->reads[0].name), "%s",
-		 word(story, 2));
+	         word(story, 2));
 	story->reads[story->read_count].cookie = world_read(&story->world, member);
 	story->read_count++;
 }
@@ -380,9 +380,9 @@ story_command(struct story *story)
 		{"deliver", command_packet},  {"repeat", command_packet},
 		{"drop", command_packet},     {"cut", command_cut},
 		{"propose", command_propose}, {"refuse", command_refuse},
-		{"read", command_read},	      {"stall", command_event},
+		{"read", command_read},       {"stall", command_event},
 		{"transfer", command_event},  {"nospace", command_event},
-		{"disk", command_disk},	      {"persist", command_disk},
+		{"disk", command_disk},       {"persist", command_disk},
 		{"apply", command_disk},      {"load", command_disk},
 		{"crash", command_crash},     {"restart", command_start},
 		{"expect", story_expect},

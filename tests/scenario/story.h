@@ -37,8 +37,8 @@
 
 #include "tests/support/world.h"
 
-#define STORY_WORDS_MAX	  24
-#define STORY_READS_MAX	  16
+#define STORY_WORDS_MAX   24
+#define STORY_READS_MAX   16
 #define STORY_HAPPENS_MAX 512
 
 struct story {

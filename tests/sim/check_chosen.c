@@ -9,7 +9,7 @@
 #include "tests/sim/oracle.h"
 
 struct slot {
-	uint64_t hash;	      /* 0: not known to be chosen */
+	uint64_t hash;        /* 0: not known to be chosen */
 	struct ballot ballot; /* of the member that first knew */
 };
 
@@ -106,7 +106,7 @@ grow(struct check_chosen *check)
 
 static void
 note_proposal(struct check_chosen *check, struct host *host, struct ballot ballot, uint64_t slot,
-	      uint64_t hash)
+              uint64_t hash)
 {
 	uint64_t key = random_mix(random_mix(ballot.round * 64 + ballot.member) + slot) | 1;
 	struct proposal *proposal = proposal_at(check, key);
@@ -118,9 +118,9 @@ note_proposal(struct check_chosen *check, struct host *host, struct ballot ballo
 		grow(check);
 	} else if (proposal->hash != hash) {
 		world_fail(check->world, "ballot",
-			   "%s proposes two different values for slot %lu at ballot %lu.%lu",
-			   host->name, (unsigned long)slot, (unsigned long)ballot.round,
-			   (unsigned long)ballot.member);
+		           "%s proposes two different values for slot %lu at ballot %lu.%lu",
+		           host->name, (unsigned long)slot, (unsigned long)ballot.round,
+		           (unsigned long)ballot.member);
 	}
 	if (chosen->hash != 0 && chosen->hash != hash &&
 	    ballot_compare(ballot, chosen->ballot) >= 0)
@@ -142,13 +142,13 @@ check_quorum(struct check_chosen *check, struct host *host, uint64_t slot)
 	check->highest = slot;
 	if (!check_durable_has_quorum(check->durable, slot))
 		world_fail(check->world, "quorum",
-			   "%s says that slot %lu is chosen, but no quorum has it durably",
-			   host->name, (unsigned long)slot);
+		           "%s says that slot %lu is chosen, but no quorum has it durably",
+		           host->name, (unsigned long)slot);
 }
 
 void
 check_chosen_on_message(struct check_chosen *check, struct host *host,
-			const struct paxos_message *message)
+                        const struct paxos_message *message)
 {
 	if (message->type == MESSAGE_ACCEPT || message->type == MESSAGE_ACCEPT_SYNC ||
 	    message->type == MESSAGE_HEARTBEAT)
@@ -157,7 +157,7 @@ check_chosen_on_message(struct check_chosen *check, struct host *host,
 		return;
 	for (uint32_t i = 0; i < message->entry_count; i++)
 		note_proposal(check, host, message->ballot, message->previous + 1 + i,
-			      hash_entry(message->entries[i]));
+		              hash_entry(message->entries[i]));
 }
 
 /* ---- chosen ---- */
@@ -179,7 +179,7 @@ look_at(struct check_chosen *check, struct host *host, uint64_t number)
 		check->world->statistics.slots++;
 	} else if (slot->hash != hash) {
 		world_fail(check->world, "chosen", "%s has another value chosen in slot %lu",
-			   host->name, (unsigned long)number);
+		           host->name, (unsigned long)number);
 	}
 }
 
@@ -198,7 +198,7 @@ check_chosen_on_run(struct check_chosen *check, struct host *host)
 
 	if (view->chosen < *looked) {
 		world_fail(check->world, "chosen", "%s: chosen went back from %lu to %lu",
-			   host->name, (unsigned long)*looked, (unsigned long)view->chosen);
+		           host->name, (unsigned long)*looked, (unsigned long)view->chosen);
 		return;
 	}
 	check_quorum(check, host, view->chosen);

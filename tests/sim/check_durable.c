@@ -16,8 +16,8 @@
 struct told {
 	struct ballot promised;
 	struct ballot accepted; /* the highest that it has reported */
-	uint64_t length;	/* at that */
-	struct ballot seen;	/* promised, as last looked at in this incarnation */
+	uint64_t length;        /* at that */
+	struct ballot seen;     /* promised, as last looked at in this incarnation */
 	struct {
 		struct ballot ballot;
 		uint64_t length;
@@ -94,18 +94,18 @@ note_own(struct told *told, const struct host *host)
 /* What a member says it holds durably, against what it knows to be. */
 static void
 check_report(struct check_durable *check, const struct host *host, struct ballot ballot,
-	     uint64_t length)
+             uint64_t length)
 {
 	const struct paxos_view *view = &host->member->view;
 
 	if (ballot_compare(view->accepted, ballot) == 0 && length > view->durable_length)
 		world_fail(check->world, "durable", "%s tells of slot %lu, durable only to %lu",
-			   host->name, (unsigned long)length, (unsigned long)view->durable_length);
+		           host->name, (unsigned long)length, (unsigned long)view->durable_length);
 }
 
 void
 check_durable_on_message(struct check_durable *check, struct host *host,
-			 const struct paxos_message *message)
+                         const struct paxos_message *message)
 {
 	struct told *told = &check->told[host->index];
 
@@ -136,10 +136,10 @@ check_durable_on_start(struct check_durable *check, struct host *host)
 	told->seen = view->ballot;
 	if (ballot_compare(view->ballot, told->promised) < 0)
 		world_fail(check->world, "durable",
-			   "%s has told of its promise %lu.%lu and starts with %lu.%lu", host->name,
-			   (unsigned long)told->promised.round,
-			   (unsigned long)told->promised.member, (unsigned long)view->ballot.round,
-			   (unsigned long)view->ballot.member);
+		           "%s has told of its promise %lu.%lu and starts with %lu.%lu", host->name,
+		           (unsigned long)told->promised.round,
+		           (unsigned long)told->promised.member, (unsigned long)view->ballot.round,
+		           (unsigned long)view->ballot.member);
 	if (order < 0 || (order == 0 && view->length < told->length))
 		world_fail(
 			check->world, "durable",
@@ -150,7 +150,7 @@ check_durable_on_start(struct check_durable *check, struct host *host)
 			(unsigned long)view->accepted.member);
 	if (view->applied > view->length)
 		world_fail(check->world, "durable", "%s has applied more than it holds",
-			   host->name);
+		           host->name);
 }
 
 void
@@ -163,12 +163,12 @@ check_durable_on_run(struct check_durable *check, struct host *host)
 		world_fail(check->world, "promise", "the promise of %s went back", host->name);
 	if (ballot_compare(view->accepted, view->ballot) > 0)
 		world_fail(check->world, "promise", "%s has accepted above its promise",
-			   host->name);
+		           host->name);
 	if (view->applied > view->chosen || view->chosen > view->length)
 		world_fail(check->world, "promise",
-			   "%s: applied %lu, chosen %lu, length %lu are out of order", host->name,
-			   (unsigned long)view->applied, (unsigned long)view->chosen,
-			   (unsigned long)view->length);
+		           "%s: applied %lu, chosen %lu, length %lu are out of order", host->name,
+		           (unsigned long)view->applied, (unsigned long)view->chosen,
+		           (unsigned long)view->length);
 	told->seen = view->ballot;
 	note_own(told, host);
 }

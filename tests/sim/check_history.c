@@ -133,7 +133,7 @@ error_is_true(struct replay *replay, const struct record *record)
 		return record->kind == RECORD_DELETE && count_children(replay, record->path) > 0;
 	case SYNOD_CONFLICT:
 		return (record->kind == RECORD_SET_IF_VERSION ||
-			record->kind == RECORD_SET_IF_DATA) &&
+		        record->kind == RECORD_SET_IF_DATA) &&
 		       !condition_holds(replay, record);
 	case SYNOD_NO_PARENT: parent_of(record->path, parent); return !exists(replay, parent);
 	default: return false;
@@ -150,7 +150,7 @@ check_get(struct replay *replay, const struct record *record)
 	else if (strcmp(node->data, record->result_data) != 0)
 		fail_record(replay, record, "other data than there was at that revision");
 	else if (node->version != record->version || node->created != record->created ||
-		 node->modified != record->modified)
+	         node->modified != record->modified)
 		fail_record(replay, record, "another version than there was at that revision");
 	else if (record->children != count_children(replay, record->path))
 		fail_record(replay, record, "another count of children than there was");
@@ -303,7 +303,7 @@ change_fits(const struct record *record, const struct change_record *change)
 	case RECORD_TXN:
 		return strcmp(change->data, record->data) == 0 &&
 		       (strcmp(change->path, record->path) == 0 ||
-			strcmp(change->path, record->other) == 0);
+		        strcmp(change->path, record->other) == 0);
 	case RECORD_CREATE:
 		return change->kind == SYNOD_CREATED && strcmp(change->path, record->path) == 0 &&
 		       strcmp(change->data, record->data) == 0;
@@ -352,7 +352,7 @@ apply(struct replay *replay, const struct record *record, const struct change_re
 	} else if (change->kind == SYNOD_MODIFIED && change->version <= node->version) {
 		fail_record(replay, record, "the version did not grow");
 	} else if (change->kind == SYNOD_MODIFIED && record->kind != RECORD_TXN &&
-		   change->version != node->version + 1) {
+	           change->version != node->version + 1) {
 		fail_record(replay, record, "the version skipped");
 	}
 	node->exists = change->kind != SYNOD_DELETED;
@@ -386,7 +386,7 @@ check_after(struct replay *replay, const struct record *record, const struct cha
 /* A counter never gives a number twice, even if the children are gone. */
 static void
 check_sequence(struct replay *replay, const struct record *record,
-	       const struct change_record *change)
+               const struct change_record *change)
 {
 	const struct history *history = replay->history;
 
@@ -418,15 +418,15 @@ replay_revision(struct replay *replay, const struct change_record *first, size_t
 		record = unanswered(replay, first, count);
 		if (!record) {
 			world_fail(replay->world, "history",
-				   "nobody asked for the change of %s at revision %lu", first->path,
-				   (unsigned long)first->revision);
+			           "nobody asked for the change of %s at revision %lu", first->path,
+			           (unsigned long)first->revision);
 			return;
 		}
 		if (record->outcome == OUTCOME_DONE || record->outcome == OUTCOME_NOTHING)
 			fail_record(replay, record,
-				    record->is_applied || is_successful_write(record)
-					    ? "executed twice, or at another revision than was told"
-					    : "executed, though it was told that it was not");
+			            record->is_applied || is_successful_write(record)
+			                    ? "executed twice, or at another revision than was told"
+			                    : "executed, though it was told that it was not");
 		record->revision = first->revision;
 		replay->world->statistics.unknown_applied++;
 	}

@@ -212,7 +212,7 @@ check_search(struct world *world)
 				char text[400];
 
 				world_trace(world, NULL, "searched: %s",
-					    record_text(&search.records[k], text, sizeof text));
+				            record_text(&search.records[k], text, sizeof text));
 			}
 			world_fail(world, "search", "the history of %s is not linearizable", path);
 		}

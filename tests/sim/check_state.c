@@ -58,7 +58,7 @@ check_state_on_run(struct check_state *check, struct host *host)
 	check->world->statistics.hash_comparisons++;
 	if (known->low != hash.low || known->high != hash.high)
 		world_fail(check->world, "state", "%s has another state after slot %lu", host->name,
-			   (unsigned long)applied);
+		           (unsigned long)applied);
 }
 
 bool

@@ -151,7 +151,7 @@ note_segment(void *context, const char *name)
 
 	if (disk->name_count < 64 && strstr(name, ".seg") != NULL)
 		snprintf(disk->names[disk->name_count++], sizeof disk->names[0], "%s/journal/%.30s",
-			 disk->host->directory, name);
+		         disk->host->directory, name);
 }
 
 /* The last segment is left alone: a change in what was written last cannot be told from a write
@@ -172,13 +172,13 @@ sim_disk_rot(struct sim_disk *disk, struct random *random)
 	if (disk->name_count > 0)
 		disk->name_count--; /* it may be prepared and empty */
 	snprintf(disk->names[disk->name_count++], sizeof disk->names[0], "%s/promise.%c",
-		 disk->host->directory, random_below(random, 2) ? 'a' : 'b');
+	         disk->host->directory, random_below(random, 2) ? 'a' : 'b');
 	path = disk->names[random_below(random, disk->name_count)];
 	content = memory_disk_content(disk->inner, path);
 	if (content.size == 0)
 		return false;
 	memory_disk_flip(disk->inner, path, random_below(random, content.size),
-			 (uint8_t)(1u << random_below(random, 8)));
+	                 (uint8_t)(1u << random_below(random, 8)));
 	return true;
 }
 

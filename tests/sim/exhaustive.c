@@ -33,7 +33,7 @@
 
 static const struct scope scopes[] = {
 #define SCOPE(name_, level_, settled_, candidates_, elections_, crashes_, values_, heartbeats_,    \
-	      reads_, duplicates_, has_heartbeats_, is_disk_slow_, page_, tail_, purpose_)         \
+              reads_, duplicates_, has_heartbeats_, is_disk_slow_, page_, tail_, purpose_)         \
 	{                                                                                          \
 		.name = #name_,                                                                    \
 		.purpose = purpose_,                                                               \
@@ -109,7 +109,7 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{"level", required_argument, NULL, 'l'},   {"scope", required_argument, NULL, 's'},
 		{"seconds", required_argument, NULL, 't'}, {"states", required_argument, NULL, 'n'},
-		{"list", no_argument, NULL, 'L'},	   {NULL, 0, NULL, 0},
+		{"list", no_argument, NULL, 'L'},          {NULL, 0, NULL, 0},
 	};
 	struct search_limits limits = {.seconds = 30, .states = 60000000};
 	const char *only = NULL;
@@ -132,7 +132,7 @@ main(int argc, char **argv)
 		struct search_result result;
 
 		if (only != NULL ? strcmp(only, scope->name) != 0
-				 : level_number(scope->level) > level)
+		                 : level_number(scope->level) > level)
 			continue;
 		result = search_scope(scope, &limits);
 		report(scope, &result);

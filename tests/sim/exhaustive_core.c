@@ -39,7 +39,7 @@ small_entry(const struct entry *entry)
 		const struct entry *other = known.entries[i];
 
 		if (other == entry || (other->kind == entry->kind && other->size == entry->size &&
-				       memcmp(other->bytes, entry->bytes, entry->size) == 0))
+		                       memcmp(other->bytes, entry->bytes, entry->size) == 0))
 			return (uint8_t)i;
 	}
 	CHECK(known.count < 256);
@@ -68,8 +68,8 @@ entries_format(const uint8_t *entries, unsigned count, char *text)
 
 		if (entry->kind == ENTRY_LEADER_START)
 			used += (size_t)sprintf(text + used, "%sS%u.%u", space,
-						entry->bytes[entry->size - 2],
-						entry->bytes[entry->size - 1]);
+			                        entry->bytes[entry->size - 2],
+			                        entry->bytes[entry->size - 1]);
 		else
 			used += (size_t)sprintf(text + used, "%s%c", space, 'a' + entry->bytes[0]);
 	}
@@ -224,7 +224,7 @@ code_acceptor(struct coder *coder, struct acceptor *acceptor)
 	code_ballot(coder, &acceptor->staged.ballot);
 	code_u64(coder, &acceptor->staged.previous);
 	code_entries(coder, &acceptor->staged.entries, &acceptor->staged.count,
-		     &acceptor->staged.capacity);
+	             &acceptor->staged.capacity);
 	code_u64(coder, &acceptor->reported);
 	CODE(acceptor->is_report_owed);
 }
@@ -390,7 +390,7 @@ core_new(member_id self, const struct scope *scope)
 
 struct paxos *
 core_start(member_id self, unsigned life, const struct brief_log *disk, uint64_t applied,
-	   const struct scope *scope)
+           const struct scope *scope)
 {
 	struct entry *tail[SLOTS_MAX];
 	uint32_t count = disk->length < scope->tail ? disk->length : scope->tail;

@@ -32,7 +32,7 @@ struct paxos *core_new(member_id self, const struct scope *scope);
 
 /* A core that starts with what the disk holds. */
 struct paxos *core_start(member_id self, unsigned life, const struct brief_log *disk,
-			 uint64_t applied, const struct scope *scope);
+                         uint64_t applied, const struct scope *scope);
 
 /* Clear the update, then step. */
 void core_step(struct paxos *paxos, const struct paxos_event *event, struct paxos_update *update);

@@ -58,7 +58,7 @@ make_room(struct intern *intern, size_t size)
 	if (intern->count + 2 > intern->start_capacity) {
 		intern->start_capacity = 2 * intern->start_capacity + 256;
 		intern->starts = check_realloc(intern->starts,
-					       intern->start_capacity * sizeof(*intern->starts));
+		                               intern->start_capacity * sizeof(*intern->starts));
 	}
 	if (2 * (intern->count + 1) > intern->table_capacity)
 		grow_table(intern);

@@ -102,7 +102,7 @@ note_proposal(struct history *history, struct proposal proposal)
 		if (vote->is_proposed && vote->ballot == proposal.ballot &&
 		    vote->slot == proposal.slot)
 			require(vote->entry == proposal.entry,
-				"one ballot carries at most one sequence");
+			        "one ballot carries at most one sequence");
 	}
 }
 
@@ -160,7 +160,7 @@ static void
 judge_claims(struct history *history, const struct member_brief *brief)
 {
 	require(brief->chosen <= history->chosen_count,
-		"a chosen value is durable at a quorum when chosen");
+	        "a chosen value is durable at a quorum when chosen");
 	for (unsigned i = 0; i < brief->chosen; i++)
 		require(brief->memory.entries[i] == history->chosen[i], "chosen prefixes agree");
 	require(brief->applied <= brief->chosen, "applied <= chosen");
@@ -180,8 +180,8 @@ judge_leader(const struct history *history, const struct member_brief *brief)
 	for (unsigned i = 0; i < history->chosen_count; i++) {
 		if (history->chosen_at[i] < brief->memory.promised)
 			require(brief->memory.length > i &&
-					brief->memory.entries[i] == history->chosen[i],
-				"a chosen value is in every later leader's log");
+			                brief->memory.entries[i] == history->chosen[i],
+			        "a chosen value is in every later leader's log");
 	}
 }
 
@@ -195,7 +195,7 @@ judge_member(const struct member_brief *before, const struct member_brief *after
 	require(after->disk.accepted <= after->disk.promised, "accepted <= promised");
 	require(after->memory.accepted <= after->memory.promised, "accepted <= promised");
 	require(after->memory.promised >= before->disk.promised,
-		"promised never decreases across a restart");
+	        "promised never decreases across a restart");
 }
 
 static void
@@ -207,14 +207,14 @@ judge_reads(const struct history *history, const struct outcome *outcome)
 		if (!read->is_good)
 			continue;
 		require(read->index >= history->known_at_read[read->cookie - 1],
-			"a read reflects all that was known to be chosen when it was asked");
+		        "a read reflects all that was known to be chosen when it was asked");
 		require(read->index <= history->chosen_count, "a read's index is chosen");
 	}
 }
 
 uint32_t
 judge_action(uint32_t number, const uint32_t *before, const uint32_t *after, struct action action,
-	     const struct outcome *outcome)
+             const struct outcome *outcome)
 {
 	struct history history = history_get(number);
 	struct member_brief brief[EXHAUSTIVE_MEMBERS];
@@ -246,7 +246,7 @@ judge_format(uint32_t number, char *text)
 	struct history history = history_get(number);
 	char entries[SLOTS_MAX * 8 + 1];
 	int used = snprintf(text, ACTION_TEXT_SIZE, "chosen=[%s] at",
-			    entries_format(history.chosen, history.chosen_count, entries));
+	                    entries_format(history.chosen, history.chosen_count, entries));
 
 	for (unsigned i = 0; i < history.chosen_count; i++) {
 		char ballot[BALLOT_TEXT_SIZE];

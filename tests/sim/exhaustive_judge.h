@@ -15,7 +15,7 @@ uint32_t judge_first(void);
 /* MEMBER has done ACTION, which has led from BEFORE to AFTER (numbers of all members' states).
  * Breaks off if a promise is broken; otherwise returns the history's next number. */
 uint32_t judge_action(uint32_t history, const uint32_t *before, const uint32_t *after,
-		      struct action action, const struct outcome *outcome);
+                      struct action action, const struct outcome *outcome);
 
 /* How many slots are chosen. */
 unsigned judge_chosen(uint32_t history);

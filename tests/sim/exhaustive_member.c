@@ -53,7 +53,7 @@ static struct {
 	struct outcome outcome;
 	struct paxos_update update;
 	unsigned finished; /* writes that were reported durable */
-	unsigned taken;	   /* values that were proposed */
+	unsigned taken;    /* values that were proposed */
 } now;
 
 _Noreturn void
@@ -89,19 +89,19 @@ judge_message(const struct paxos_message *message)
 	case MESSAGE_PROMISE:
 		require(disk->promised == ballot, "promise durable before PROMISE leaves");
 		require(disk->accepted == small_ballot(message->accepted) &&
-				disk->length == message->length,
-			"what PROMISE reports is durable");
+		                disk->length == message->length,
+		        "what PROMISE reports is durable");
 		for (uint32_t i = 0; i < message->entry_count; i++)
 			require(disk->entries[message->previous + i] ==
-					small_entry(message->entries[i]),
-				"what PROMISE reports is durable");
+			                small_entry(message->entries[i]),
+			        "what PROMISE reports is durable");
 		break;
 	case MESSAGE_ACCEPTED:
 	case MESSAGE_HEARTBEAT_ANSWER:
 		if (message->length == 0)
 			break;
 		require(disk->accepted == ballot && disk->length >= message->length,
-			"values durable before ACCEPTED leaves");
+		        "values durable before ACCEPTED leaves");
 		break;
 	default: break;
 	}
@@ -328,7 +328,7 @@ static void
 start(void)
 {
 	now.paxos = core_start(now.shell.id, now.shell.life, &now.shell.disk,
-			       now.shell.applied_on_disk, all.scope);
+	                       now.shell.applied_on_disk, all.scope);
 	now.shell.applied = now.shell.applied_on_disk;
 }
 
@@ -463,7 +463,7 @@ work_out(uint32_t state, struct action action)
 	perform(action);
 	now.outcome.state = state_number();
 	now.outcome.is_nothing = now.outcome.state == state && now.outcome.sent_count == 0 &&
-				 now.outcome.read_count == 0;
+	                         now.outcome.read_count == 0;
 	paxos_free(now.paxos);
 	paxos_update_clear(&now.update);
 	return now.outcome;
@@ -512,7 +512,7 @@ member_act(uint32_t state, struct action action)
 		if (all.memory_count == all.outcome_capacity) {
 			all.outcome_capacity = 2 * all.outcome_capacity + 4096;
 			all.outcomes = check_realloc(all.outcomes,
-						     all.outcome_capacity * sizeof(*all.outcomes));
+			                             all.outcome_capacity * sizeof(*all.outcomes));
 		}
 		all.outcomes[all.memory_count] = work_out(state, action);
 		place->key = key;
@@ -565,14 +565,14 @@ action_format(struct action action, char *text)
 
 	if (action.kind == ACTION_DELIVER)
 		snprintf(text, ACTION_TEXT_SIZE, "%u receives %.240s", action.member + 1,
-			 message_format(action.argument, message));
+		         message_format(action.argument, message));
 	else if (action.kind == ACTION_CRASH)
 		snprintf(text, ACTION_TEXT_SIZE,
-			 "%u crashes and restarts: %u more writes on disk%s", action.member + 1,
-			 action.argument / 2u, action.argument % 2u ? ", database current" : "");
+		         "%u crashes and restarts: %u more writes on disk%s", action.member + 1,
+		         action.argument / 2u, action.argument % 2u ? ", database current" : "");
 	else if (action.kind == ACTION_PROPOSE || action.kind == ACTION_READ)
 		snprintf(text, ACTION_TEXT_SIZE, "%u: %s (%u)", action.member + 1,
-			 names[action.kind], action.argument);
+		         names[action.kind], action.argument);
 	else
 		snprintf(text, ACTION_TEXT_SIZE, "%u: %s", action.member + 1, names[action.kind]);
 	return text;
@@ -587,11 +587,11 @@ state_format(uint32_t state, char *text)
 		disk[SLOTS_MAX * 8 + 1];
 
 	snprintf(text, ACTION_TEXT_SIZE,
-		 "%s promised=%s accepted=%s log=[%s] chosen=%u disk=[%s] writes=%u%s",
-		 roles[brief.role], ballot_format(ballot_of_small(brief.memory.promised), promised),
-		 ballot_format(ballot_of_small(brief.memory.accepted), accepted),
-		 entries_format(brief.memory.entries, brief.memory.length, log), brief.chosen,
-		 entries_format(brief.disk.entries, brief.disk.length, disk), brief.write_count,
-		 brief.is_serving ? " serving" : "");
+	         "%s promised=%s accepted=%s log=[%s] chosen=%u disk=[%s] writes=%u%s",
+	         roles[brief.role], ballot_format(ballot_of_small(brief.memory.promised), promised),
+	         ballot_format(ballot_of_small(brief.memory.accepted), accepted),
+	         entries_format(brief.memory.entries, brief.memory.length, log), brief.chosen,
+	         entries_format(brief.disk.entries, brief.disk.length, disk), brief.write_count,
+	         brief.is_serving ? " serving" : "");
 	return text;
 }

@@ -16,9 +16,9 @@
 #include "server/paxos/paxos.h"
 
 #define EXHAUSTIVE_MEMBERS 3
-#define SLOTS_MAX	   12
-#define SENT_MAX	   24
-#define READS_MAX	   4
+#define SLOTS_MAX          12
+#define SENT_MAX           24
+#define READS_MAX          4
 
 /* What is looked at, and how far. */
 struct scope {
@@ -30,18 +30,18 @@ struct scope {
 	unsigned elections, crashes, values, heartbeats, reads, duplicates;
 	bool has_heartbeats; /* those that are part of leading and reading */
 	bool is_disk_slow;   /* else all that is written is durable at once */
-	unsigned page;	     /* entries per message */
-	unsigned tail;	     /* entries that a restart finds in memory */
+	unsigned page;       /* entries per message */
+	unsigned tail;       /* entries that a restart finds in memory */
 };
 
 enum action_kind {
-	ACTION_DELIVER,	  /* argument: the message's number */
-	ACTION_PERSIST,	  /* the oldest write is on disk, and the core is told */
-	ACTION_STAND,	  /* give up leading or standing; stand for election */
+	ACTION_DELIVER,   /* argument: the message's number */
+	ACTION_PERSIST,   /* the oldest write is on disk, and the core is told */
+	ACTION_STAND,     /* give up leading or standing; stand for election */
 	ACTION_HEARTBEAT, /* the heartbeat's deadline: heartbeats, or PREPARE again */
-	ACTION_TELL,	  /* the deadline to tell what is chosen */
-	ACTION_PROPOSE,	  /* argument: the value */
-	ACTION_READ,	  /* argument: the cookie */
+	ACTION_TELL,      /* the deadline to tell what is chosen */
+	ACTION_PROPOSE,   /* argument: the value */
+	ACTION_READ,      /* argument: the cookie */
 	ACTION_CRASH, /* argument: writes that still got to the disk * 2 + database is current */
 };
 

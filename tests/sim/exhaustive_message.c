@@ -82,7 +82,7 @@ message_proposals(uint16_t message, struct proposal *proposals)
 		return 0;
 	for (unsigned i = 0; i < packed.count; i++)
 		proposals[i] = (struct proposal){packed.ballot, (uint8_t)(packed.previous + i + 1),
-						 packed.entries[i]};
+		                                 packed.entries[i]};
 	return packed.count;
 }
 
@@ -103,7 +103,7 @@ message_is_dead(uint16_t message, uint32_t state)
 
 	if (is_for_acceptor(&packed))
 		is_past = packed.type == MESSAGE_PREPARE ? brief.disk.accepted >= packed.ballot
-							 : false;
+		                                         : false;
 	else
 		is_past = brief.role == ROLE_FOLLOWER && brief.memory.promised >= packed.ballot;
 	is_past |= brief.disk.promised > packed.ballot;
@@ -141,12 +141,12 @@ message_format(uint16_t message, char *text)
 	char ballot[BALLOT_TEXT_SIZE], accepted[BALLOT_TEXT_SIZE], entries[SLOTS_MAX * 8 + 1];
 
 	snprintf(text, ACTION_TEXT_SIZE,
-		 "%s %u->%u ballot=%s accepted=%s length=%u chosen=%u base=%u previous=%u "
-		 "sequence=%u flags=%u [%s]",
-		 paxos_message_name(packed.type), packed.from, packed.to,
-		 ballot_format(ballot_of_small(packed.ballot), ballot),
-		 ballot_format(ballot_of_small(packed.accepted), accepted), packed.length,
-		 packed.chosen, packed.base, packed.previous, (unsigned)packed.sequence,
-		 packed.flags, entries_format(packed.entries, packed.count, entries));
+	         "%s %u->%u ballot=%s accepted=%s length=%u chosen=%u base=%u previous=%u "
+	         "sequence=%u flags=%u [%s]",
+	         paxos_message_name(packed.type), packed.from, packed.to,
+	         ballot_format(ballot_of_small(packed.ballot), ballot),
+	         ballot_format(ballot_of_small(packed.accepted), accepted), packed.length,
+	         packed.chosen, packed.base, packed.previous, (unsigned)packed.sequence,
+	         packed.flags, entries_format(packed.entries, packed.count, entries));
 	return text;
 }

@@ -140,7 +140,7 @@ messages_remove(struct state *state, uint16_t message)
 		at++;
 	state->count--;
 	memmove(&state->under_way[at], &state->under_way[at + 1],
-		(state->count - at) * sizeof(message));
+	        (state->count - at) * sizeof(message));
 }
 
 static void
@@ -154,7 +154,7 @@ messages_add(struct state *state, uint16_t message)
 		return; /* the second of two equal ones is lost */
 	CHECK(state->count < UNDER_WAY_MAX);
 	memmove(&state->under_way[at + 1], &state->under_way[at],
-		(state->count - at) * sizeof(message));
+	        (state->count - at) * sizeof(message));
 	state->under_way[at] = message;
 	state->count++;
 }
@@ -260,7 +260,7 @@ try_member(const struct state *state, uint8_t member)
 				continue;
 			try(state,
 			    (struct action){ACTION_CRASH, member,
-					    (uint16_t)(2 * written + current)},
+			                    (uint16_t)(2 * written + current)},
 			    CRASHES, false);
 		}
 	}
@@ -276,7 +276,7 @@ expand(const struct state *state)
 	for (unsigned i = 0; i < state->count; i++) {
 		uint16_t message = state->under_way[i];
 		struct action action = {ACTION_DELIVER, (uint8_t)message_receiver(message),
-					message};
+		                        message};
 
 		if (state->left[DUPLICATES] != UNLIMITED)
 			try(state, action, -1, false);
@@ -302,12 +302,12 @@ settle(struct state *state)
 					state, (struct action){ACTION_PERSIST, member, 0}, false);
 			if (member_brief(state->members[member]).may_tell)
 				is_moving |= advance(state, (struct action){ACTION_TELL, member, 0},
-						     false);
+				                     false);
 		}
 		while (state->count > 0) {
 			uint16_t message = state->under_way[0];
 			struct action action = {ACTION_DELIVER, (uint8_t)message_receiver(message),
-						message};
+			                        message};
 
 			if (advance(state, action, false))
 				is_moving = true;
@@ -443,7 +443,7 @@ search_explain(void)
 	     at = search.parents[at])
 		path[count++] = search.actions[at];
 	fprintf(stderr, "scope %s: broken after %u actions, having visited %u states:\n",
-		search.scope->name, count + 1, search.count);
+	        search.scope->name, count + 1, search.count);
 	while (count > 0)
 		explain_step(path[--count], &state);
 	fprintf(stderr, "  %s    <-- here\n", action_format(search.attempt, text));

@@ -12,7 +12,7 @@ struct search_limits {
 struct search_result {
 	uint32_t states;
 	uint64_t transitions;
-	unsigned depth;	  /* of the deepest state */
+	unsigned depth;   /* of the deepest state */
 	bool is_complete; /* nothing within the scope was left out */
 	double seconds;
 	unsigned chosen_max;

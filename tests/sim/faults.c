@@ -44,7 +44,7 @@ static struct host *
 any_client(struct world *world)
 {
 	return world
-		->hosts[MEMBERS_LIMIT + random_below(&world->fault_random, world->options.clients)];
+	        ->hosts[MEMBERS_LIMIT + random_below(&world->fault_random, world->options.clients)];
 }
 
 static void
@@ -75,7 +75,7 @@ unblock(struct world *world, void *argument, uint64_t link)
 	(void)argument;
 	if (!world->is_quiet)
 		network_block(world->network, (unsigned)(link / HOSTS_LIMIT),
-			      (unsigned)(link % HOSTS_LIMIT), false);
+		              (unsigned)(link % HOSTS_LIMIT), false);
 }
 
 static void
@@ -93,8 +93,8 @@ partition(struct world *world)
 
 	world->statistics.partitions++;
 	world_trace(world, NULL, "partition %lx for %lu ms",
-		    (unsigned long)(sides & ((1u << world->options.members) - 1)),
-		    (unsigned long)us / 1000);
+	            (unsigned long)(sides & ((1u << world->options.members) - 1)),
+	            (unsigned long)us / 1000);
 	for (unsigned a = 0; a < HOSTS_LIMIT; a++)
 		for (unsigned b = 0; b < HOSTS_LIMIT; b++)
 			if ((sides >> a & 1) != (sides >> b & 1))
@@ -110,7 +110,7 @@ isolate(struct world *world)
 
 	world->statistics.isolations++;
 	world_trace(world, NULL, "m%u is cut off (%lu) for %lu ms", one + 1,
-		    (unsigned long)direction, (unsigned long)us / 1000);
+	            (unsigned long)direction, (unsigned long)us / 1000);
 	for (unsigned other = 0; other < world->options.members; other++) {
 		if (other == one)
 			continue;
@@ -126,12 +126,12 @@ cut_one_way(struct world *world)
 {
 	unsigned from = any_member(world)->index;
 	unsigned to = random_below(&world->fault_random, 4) == 0 ? any_client(world)->index
-								 : any_member(world)->index;
+	                                                         : any_member(world)->index;
 	uint64_t us = outage_us(world);
 
 	world->statistics.oneways++;
 	world_trace(world, NULL, "%s does not hear m%u for %lu ms", world->hosts[to]->name,
-		    from + 1, (unsigned long)us / 1000);
+	            from + 1, (unsigned long)us / 1000);
 	block_for(world, from, to, us);
 }
 
@@ -145,7 +145,7 @@ flap_again(struct world *world, void *argument, uint64_t state)
 		return;
 	block_for(world, from, to, 1000 + random_below(&world->fault_random, 100000));
 	world_schedule(world, 1000 + random_below(&world->fault_random, 200000), flap_again,
-		       argument, (uint64_t)(left - 1) << 32 | from << 8 | to);
+	               argument, (uint64_t)(left - 1) << 32 | from << 8 | to);
 }
 
 static void
@@ -165,7 +165,7 @@ reset(struct world *world)
 
 	world->statistics.resets++;
 	network_reset(world->network, host->index,
-		      random_below(&world->fault_random, 2) ? -1 : (int)any_member(world)->index);
+	              random_below(&world->fault_random, 2) ? -1 : (int)any_member(world)->index);
 }
 
 /* ---- disks ---- */
@@ -396,8 +396,8 @@ next_fault(struct world *world, void *argument, uint64_t number)
 	if (number > 0)
 		one_fault(world);
 	world_schedule(world,
-		       random_below(&world->fault_random, world->options.fault_every_ms * 2000 + 1),
-		       next_fault, argument, number + 1);
+	               random_below(&world->fault_random, world->options.fault_every_ms * 2000 + 1),
+	               next_fault, argument, number + 1);
 }
 
 void
@@ -426,7 +426,7 @@ faults_end(struct world *world)
 	for (unsigned i = 0; i < world->host_count; i++) {
 		struct host *host = world->hosts[i];
 		bool is_used = host->is_member ? i < world->options.members
-					       : i - MEMBERS_LIMIT < world->options.clients;
+		                               : i - MEMBERS_LIMIT < world->options.clients;
 
 		if (!is_used)
 			continue;

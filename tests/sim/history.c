@@ -10,7 +10,7 @@
 #include "tests/sim/host.h"
 
 static const char *const kind_names[RECORD_KINDS] = {
-	"get",	       "list", "create", "sequential", "set", "set-if-version",
+	"get",         "list", "create", "sequential", "set", "set-if-version",
 	"set-if-data", "put",  "delete", "delete-all", "txn",
 };
 
@@ -42,19 +42,19 @@ const char *
 record_text(const struct record *record, char *text, size_t size)
 {
 	snprintf(text, size,
-		 "#%u c%u %s %s%s%s data=%s if=%s/%lu [%.6f, %.6f] -> %s at %lu: %s \"%s\" version "
-		 "%lu "
-		 "created %lu modified %lu children %lu%s",
-		 record->id, record->client - MEMBERS_LIMIT + 1, kind_names[record->kind],
-		 record->path, record->other[0] ? " " : "", record->other, record->data,
-		 record->wanted_data, (unsigned long)record->wanted_version,
-		 (double)record->invoked_us / 1e6,
-		 record->returned_us == NEVER_US ? -1.0 : (double)record->returned_us / 1e6,
-		 record->outcome == OUTCOME_PENDING ? "pending" : error_name(record->error),
-		 (unsigned long)record->revision, record->result_path, record->result_data,
-		 (unsigned long)record->version, (unsigned long)record->created,
-		 (unsigned long)record->modified, (unsigned long)record->children,
-		 record->then_taken ? " then" : "");
+	         "#%u c%u %s %s%s%s data=%s if=%s/%lu [%.6f, %.6f] -> %s at %lu: %s \"%s\" version "
+	         "%lu "
+	         "created %lu modified %lu children %lu%s",
+	         record->id, record->client - MEMBERS_LIMIT + 1, kind_names[record->kind],
+	         record->path, record->other[0] ? " " : "", record->other, record->data,
+	         record->wanted_data, (unsigned long)record->wanted_version,
+	         (double)record->invoked_us / 1e6,
+	         record->returned_us == NEVER_US ? -1.0 : (double)record->returned_us / 1e6,
+	         record->outcome == OUTCOME_PENDING ? "pending" : error_name(record->error),
+	         (unsigned long)record->revision, record->result_path, record->result_data,
+	         (unsigned long)record->version, (unsigned long)record->created,
+	         (unsigned long)record->modified, (unsigned long)record->children,
+	         record->then_taken ? " then" : "");
 	return text;
 }
 
@@ -67,7 +67,7 @@ history_begin(struct world *world, struct host *host)
 	if (history->count == history->capacity) {
 		history->capacity = history->capacity ? 2 * history->capacity : 256;
 		history->records = check_realloc(history->records,
-						 history->capacity * sizeof *history->records);
+		                                 history->capacity * sizeof *history->records);
 	}
 	record->id = (uint32_t)history->count;
 	record->client = host->index;
@@ -109,7 +109,7 @@ take_answer(struct record *record, const struct synod_result *result)
 	record->revision = result->revision;
 	if (node->path)
 		copy_text(record->result_path, sizeof record->result_path, node->path,
-			  strlen(node->path));
+		          strlen(node->path));
 	if (node->data) {
 		record->has_result_data = true;
 		copy_text(record->result_data, sizeof record->result_data, node->data, node->size);
@@ -126,7 +126,7 @@ take_answer(struct record *record, const struct synod_result *result)
 	record->child_names = check_calloc(result->child_count, sizeof *record->child_names);
 	for (size_t i = 0; i < result->child_count; i++)
 		copy_text(record->child_names[i], sizeof record->child_names[i],
-			  result->children[i].path, strlen(result->children[i].path));
+		          result->children[i].path, strlen(result->children[i].path));
 }
 
 void
@@ -155,7 +155,7 @@ history_complete(struct world *world, struct record *record, const struct synod_
 		world->statistics.operations_no++;
 	}
 	world_trace(world, world->hosts[record->client], "%s",
-		    record_text(record, text, sizeof text));
+	            record_text(record, text, sizeof text));
 }
 
 void
@@ -164,7 +164,7 @@ history_take_changes(struct history *history, const struct synod_result *result)
 	history->has_changes = true;
 	history->change_count = 0;
 	history->changes = check_realloc(history->changes,
-					 (result->change_count + 1) * sizeof *history->changes);
+	                                 (result->change_count + 1) * sizeof *history->changes);
 	for (size_t i = 0; i < result->change_count; i++) {
 		const struct synod_change *from = &result->changes[i];
 		struct change_record *to = &history->changes[history->change_count++];

@@ -23,13 +23,13 @@ enum record_kind {
 	RECORD_PUT,
 	RECORD_DELETE,
 	RECORD_DELETE_ALL, /* recursive */
-	RECORD_TXN,	   /* if PATH exists: put PATH and OTHER; else create PATH */
+	RECORD_TXN,        /* if PATH exists: put PATH and OTHER; else create PATH */
 	RECORD_KINDS,
 };
 
 enum record_outcome {
 	OUTCOME_PENDING, /* counts as unknown */
-	OUTCOME_DONE,	 /* OK, or a definite answer of the namespace, at a revision */
+	OUTCOME_DONE,    /* OK, or a definite answer of the namespace, at a revision */
 	OUTCOME_NOTHING, /* certainly not executed */
 	OUTCOME_UNKNOWN,
 };
@@ -81,7 +81,7 @@ struct history *history_new(void);
 void history_free(struct history *history);
 struct record *history_begin(struct world *world, struct host *host);
 void history_complete(struct world *world, struct record *record,
-		      const struct synod_result *result);
+                      const struct synod_result *result);
 void history_take_changes(struct history *history, const struct synod_result *result);
 
 const char *record_text(const struct record *record, char *text, size_t size);

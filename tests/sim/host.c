@@ -14,8 +14,8 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
 
-#define DEFERRAL_US	 20000
-#define RESTART_MIN_US	 20000
+#define DEFERRAL_US      20000
+#define RESTART_MIN_US   20000
 #define CRASHES_IN_START 20
 
 /* ---- clock ---- */
@@ -55,7 +55,7 @@ wall_ms(struct clock *clock)
 	struct host *host = host_of_clock(clock);
 
 	return (uint64_t)(INT64_C(1700000000000) + host->wall_offset_ms +
-			  (int64_t)(host_now_us(host) / 1000));
+	                  (int64_t)(host_now_us(host) / 1000));
 }
 
 static void
@@ -96,7 +96,7 @@ timer_fires(struct world *world, void *argument, uint64_t setting)
 	struct sim_timer *timer = argument;
 	struct host *host = timer->host;
 	bool is_due = !timer->is_freed && setting == timer->setting && host->is_up &&
-		      timer->incarnation == host->incarnation;
+	              timer->incarnation == host->incarnation;
 
 	if (is_due && host_is_paused(host)) {
 		world_schedule(world, host_deferral_us(host), timer_fires, timer, setting);
@@ -180,9 +180,9 @@ wake_recorder(struct host *host)
 		return;
 	host->is_recorder_due = true;
 	world_schedule(host->world,
-		       latency_us(host, host->world->options.sync_us, host->slow_disk_until_us,
-				  host->slow_disk_us),
-		       run_recorder, host, host->incarnation);
+	               latency_us(host, host->world->options.sync_us, host->slow_disk_until_us,
+	                          host->slow_disk_us),
+	               run_recorder, host, host->incarnation);
 }
 
 static void
@@ -192,9 +192,9 @@ wake_executor(struct host *host)
 		return;
 	host->is_executor_due = true;
 	world_schedule(host->world,
-		       latency_us(host, host->world->options.apply_us, host->slow_executor_until_us,
-				  host->slow_executor_us),
-		       run_executor, host, host->incarnation);
+	               latency_us(host, host->world->options.apply_us, host->slow_executor_until_us,
+	                          host->slow_executor_us),
+	               run_executor, host, host->incarnation);
 }
 
 /* False: not now, or never again. */
@@ -268,7 +268,7 @@ host_wake(struct host *host)
 		return;
 	host->is_strand_due = true;
 	world_schedule(world, random_below(&world->process_random, 30), run_strand, host,
-		       host->incarnation);
+	               host->incarnation);
 }
 
 void
@@ -335,7 +335,7 @@ on_fatal(struct host *host)
 	world_trace(world, host, "stopped: %s", host->why);
 	if (!host->has_disk_fault && !host->is_rotten)
 		world_fail(world, "fatal", "%s stopped itself without a fault: %s", host->name,
-			   host->why);
+		           host->why);
 	host_crash(host, false);
 	host->has_disk_fault = false;
 	sim_disk_heal(host->disk);
@@ -353,8 +353,8 @@ host_on_escape(struct world *world)
 		world_trace(world, host, "power lost in a disk operation");
 		host_crash(host, true);
 		restart_in(host,
-			   RESTART_MIN_US + random_below(&world->process_random,
-							 world->options.outage_ms * 2000 + 1));
+		           RESTART_MIN_US + random_below(&world->process_random,
+		                                         world->options.outage_ms * 2000 + 1));
 		break;
 	case ESCAPE_FATAL: on_fatal(host); break;
 	default:
@@ -396,10 +396,10 @@ fill_options(struct host *host, struct member_options *options)
 	for (unsigned i = 0; i < options->peer_count; i++) {
 		snprintf(options->peers[i].name, sizeof options->peers[i].name, "m%u", i + 1);
 		snprintf(options->peers[i].address, sizeof options->peers[i].address,
-			 "10.0.0.%u:%u", i + 1, PEER_PORT);
+		         "10.0.0.%u:%u", i + 1, PEER_PORT);
 	}
 	snprintf(clients[host->index], sizeof clients[0], "10.0.0.%u:%u", host->index + 1,
-		 CLIENT_PORT);
+	         CLIENT_PORT);
 	options->clients = clients[host->index];
 	options->heartbeat_ms = (unsigned)drawn->heartbeat_ms;
 	options->election_timeout_min_ms = (unsigned)drawn->election_ms;
@@ -427,7 +427,7 @@ on_refused_start(struct host *host, int error, const char *why)
 	}
 	if (!host->has_disk_fault)
 		world_fail(world, "start", "%s does not start, though its disk is whole: %s: %s",
-			   host->name, error_text(error), why);
+		           host->name, error_text(error), why);
 	host_crash(host, false);
 	host->has_disk_fault = false;
 	sim_disk_heal(host->disk);
@@ -455,12 +455,12 @@ start_member(struct host *host)
 		return;
 	}
 	world_trace(world, host,
-		    "started: promised=%lu.%lu accepted=%lu.%lu length=%lu applied=%lu",
-		    (unsigned long)host->member->view.ballot.round,
-		    (unsigned long)host->member->view.ballot.member,
-		    (unsigned long)host->member->view.accepted.round,
-		    (unsigned long)host->member->view.accepted.member,
-		    (unsigned long)host->member->view.length, (unsigned long)host->member->applied);
+	            "started: promised=%lu.%lu accepted=%lu.%lu length=%lu applied=%lu",
+	            (unsigned long)host->member->view.ballot.round,
+	            (unsigned long)host->member->view.ballot.member,
+	            (unsigned long)host->member->view.accepted.round,
+	            (unsigned long)host->member->view.accepted.member,
+	            (unsigned long)host->member->view.length, (unsigned long)host->member->applied);
 	oracle_on_start(world->oracle, host);
 }
 

@@ -24,8 +24,8 @@ struct client;
 
 enum escape_kind {
 	ESCAPE_POWER = 1, /* the power went in the middle of a disk operation */
-	ESCAPE_FATAL,	  /* the member stopped itself */
-	ESCAPE_ABORT,	  /* CHECK, or worse */
+	ESCAPE_FATAL,     /* the member stopped itself */
+	ESCAPE_ABORT,     /* CHECK, or worse */
 };
 
 struct host {
@@ -45,7 +45,7 @@ struct host {
 	uint64_t start_after_us; /* no start before */
 	unsigned crashes_in_start;
 
-	uint64_t local_base_us;	 /* its clock showed this ... */
+	uint64_t local_base_us;  /* its clock showed this ... */
 	uint64_t local_since_us; /* ... at this time of the world */
 	int64_t rate_ppm;
 	int64_t wall_offset_ms;
@@ -59,11 +59,11 @@ struct host {
 	struct member *member;
 	struct sim_disk *disk;
 	bool was_started;
-	bool is_wiped;	     /* must be kept out by the others */
-	bool is_rotten;	     /* something on its disk has changed: it may refuse to start */
+	bool is_wiped;       /* must be kept out by the others */
+	bool is_rotten;      /* something on its disk has changed: it may refuse to start */
 	bool is_quarantined; /* it did */
 	bool has_disk_fault; /* an error was injected: it may stop */
-	char why[1200];	     /* why it stopped last */
+	char why[1200];      /* why it stopped last */
 
 	struct synod *handle;
 	struct client *client;
@@ -89,7 +89,7 @@ bool host_is_paused(struct host *host);
 uint64_t host_deferral_us(struct host *host);
 
 struct timer *host_timer_new(struct transport *transport, void (*fire)(void *context),
-			     void *context);
+                             void *context);
 void host_timer_set(struct timer *timer, unsigned delay_ms);
 void host_timer_free(struct timer *timer);
 

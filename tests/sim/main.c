@@ -86,7 +86,7 @@ one_of_many(const struct arguments *arguments, uint64_t seed, struct tally *tall
 
 	prepare(arguments, seed, &options);
 	run_seed(seed, &options, false, !arguments->is_quiet && tally->failures < FAILURES_TOLD,
-		 &result);
+	         &result);
 	if (!result.has_failed && seed % TWICE_EVERY == 0) {
 		tally->twice++;
 		run_seed(seed, &options, false, false, &again);
@@ -167,7 +167,7 @@ static struct tally
 tally_of(const struct arguments *arguments)
 {
 	struct tally *tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	double began = seconds_now();
 	uint64_t next = arguments->first;
 
@@ -229,7 +229,7 @@ static bool
 still_breaks(uint64_t seed, const struct options *options, const char *checker)
 {
 	struct run_result *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
 	int status;
 	bool breaks;
@@ -256,7 +256,7 @@ shrink_option(uint64_t seed, struct options *options, unsigned i, const char *ch
 	uint64_t least = option_infos[i].least;
 	uint64_t before = *value;
 	uint64_t tries[] = {least, least + (before > least ? (before - least) / 2 : 0),
-			    before > least ? before - 1 : least};
+	                    before > least ? before - 1 : least};
 
 	for (unsigned k = 0; k < sizeof tries / sizeof *tries; k++) {
 		if (tries[k] == before)
@@ -292,10 +292,10 @@ shrink(const struct arguments *arguments)
 		out = fopen(arguments->out, "w");
 	CHECK(out != NULL);
 	fprintf(out, "# %s: %s\nseed=%lu\n", result.checker, result.failure,
-		(unsigned long)arguments->seed);
+	        (unsigned long)arguments->seed);
 	for (unsigned i = 0; i < OPTION_COUNT; i++)
 		fprintf(out, "%s=%lu\n", option_infos[i].name,
-			(unsigned long)*options_at(&options, i));
+		        (unsigned long)*options_at(&options, i));
 	if (out != stdout)
 		fclose(out);
 	return 0;
@@ -336,7 +336,7 @@ run_case(const char *path)
 
 #ifdef SYNOD_PLANTED
 
-#define REPEATS	      3
+#define REPEATS       3
 #define SEEDS_BETWEEN 1000000 /* the beginnings of two repeats are so far apart */
 
 int planted_bug;
@@ -389,7 +389,7 @@ seek(const struct arguments *arguments, char *checkers, size_t size)
 		sum += needed[i];
 		if (!strstr(checkers, tally.checker) && used < size)
 			used += (size_t)snprintf(checkers + used, size - used, "%s%s",
-						 used ? ", " : "", tally.checker);
+			                         used ? ", " : "", tally.checker);
 	}
 	return sum - least - most;
 }

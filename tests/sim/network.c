@@ -35,12 +35,12 @@ struct sim_listener {
 };
 
 struct sim_stream {
-	struct stream base;		 /* first */
+	struct stream base;              /* first */
 	struct sim_stream *next, **link; /* all that are not ended */
 	struct network *network;
 	struct host *host;
 	uint64_t incarnation;
-	unsigned remote;	 /* host at the other end */
+	unsigned remote;         /* host at the other end */
 	struct sim_stream *peer; /* NULL: nobody is there any more */
 	char address[ADDRESS_SIZE];
 	const struct stream_handler *handler;
@@ -50,7 +50,7 @@ struct sim_stream {
 	bool is_open;
 	bool is_armed;
 	bool has_ended; /* on_close is scheduled, or will never come */
-	bool is_told;	/* it was called */
+	bool is_told;   /* it was called */
 	int error;
 	uint64_t deadline_us; /* of the dial */
 	uint64_t last_arrival_us;
@@ -184,7 +184,7 @@ delay_us(struct network *network)
 {
 	struct world *world = network->world;
 	uint64_t delay = world->options.delay_us +
-			 random_below(&world->network_random, world->options.jitter_us + 1);
+	                 random_below(&world->network_random, world->options.jitter_us + 1);
 
 	if (!world->is_quiet && random_chance(&world->network_random, world->options.spike)) {
 		world->statistics.spikes++;
@@ -196,7 +196,7 @@ delay_us(struct network *network)
 /* Deferred while the host stands still: what has arrived waits in its kernel. */
 static bool
 is_deferred(struct world *world, struct host *host, event_function *happen, void *argument,
-	    uint64_t number)
+            uint64_t number)
 {
 	if (!host_is_paused(host))
 		return false;
@@ -360,7 +360,7 @@ release_held(struct link_state *link, struct buffer *out)
 
 static void
 mistreat(struct world *world, struct link_state *link, const uint8_t *frame, size_t size,
-	 struct buffer *out)
+         struct buffer *out)
 {
 	struct random *random = &world->network_random;
 	const struct options *options = &world->options;
@@ -430,8 +430,8 @@ trace_frames(struct sim_stream *stream)
 	while (world->is_tracing && rest.size > 0 &&
 	       frame_parse(rest, FRAME_PEER_MAX, &frame, &used) == SYNOD_OK) {
 		world_trace(world, stream->host, "-> %s %s of %lu bytes",
-			    world->hosts[stream->remote]->name, frame_type_name(frame.type),
-			    (unsigned long)frame.body.size);
+		            world->hosts[stream->remote]->name, frame_type_name(frame.type),
+		            (unsigned long)frame.body.size);
 		rest.bytes += used;
 		rest.size -= used;
 	}
@@ -609,11 +609,11 @@ try_dial(struct world *world, void *argument, uint64_t number)
 	if (world->now_us >= stream->deadline_us) {
 		end(stream, SYNOD_TIMEOUT);
 	} else if (is_blocked(network, self, stream->remote) ||
-		   is_blocked(network, stream->remote, self) || !target->is_powered) {
+	           is_blocked(network, stream->remote, self) || !target->is_powered) {
 		uint64_t left_us = stream->deadline_us - world->now_us;
 
 		world_schedule(world, left_us < SYN_RETRY_US ? left_us : SYN_RETRY_US, try_dial,
-			       stream, number);
+		               stream, number);
 		return;
 	} else if (!target->is_up || !find_listener(target, stream->address)) {
 		end(stream, SYNOD_IO);
@@ -658,7 +658,7 @@ dial(struct transport *transport, const char *address, unsigned timeout_ms,
 
 static int
 listen_at(struct transport *transport, const char *address, const struct listener_handler *handler,
-	  void *context, struct listener **result)
+          void *context, struct listener **result)
 {
 	struct host *host = (struct host *)transport;
 	struct sim_listener *listener;
@@ -796,7 +796,7 @@ network_crash(struct network *network, struct host *host, bool is_power)
 		if (peer && !is_power)
 			push(peer, NULL, 0,
 			     random_below(&network->world->network_random, 2) ? SYNOD_CLOSED
-									      : SYNOD_IO);
+			                                                      : SYNOD_IO);
 		stream->has_ended = true; /* and nobody is told */
 		unlink_stream(stream);
 		drop_chunks(stream);

@@ -122,5 +122,5 @@ options_print(const struct options *options, FILE *out)
 	for (unsigned i = 0; i < OPTION_COUNT; i++)
 		if (*options_at(&copy, i) != 0)
 			fprintf(out, "%s=%lu ", option_infos[i].name,
-				(unsigned long)*options_at(&copy, i));
+			        (unsigned long)*options_at(&copy, i));
 }

@@ -59,14 +59,14 @@ static void
 trace_message(struct world *world, const struct host *host, const struct paxos_message *message)
 {
 	world_trace(world, host,
-		    "-> m%lu %s b=%lu.%lu a=%lu.%lu length=%lu chosen=%lu base=%lu previous=%lu+%u "
-		    "sequence=%lu flags=%u",
-		    (unsigned long)message->to, paxos_message_name(message->type),
-		    (unsigned long)message->ballot.round, (unsigned long)message->ballot.member,
-		    (unsigned long)message->accepted.round, (unsigned long)message->accepted.member,
-		    (unsigned long)message->length, (unsigned long)message->chosen,
-		    (unsigned long)message->base, (unsigned long)message->previous,
-		    message->entry_count, (unsigned long)message->sequence, message->flags);
+	            "-> m%lu %s b=%lu.%lu a=%lu.%lu length=%lu chosen=%lu base=%lu previous=%lu+%u "
+	            "sequence=%lu flags=%u",
+	            (unsigned long)message->to, paxos_message_name(message->type),
+	            (unsigned long)message->ballot.round, (unsigned long)message->ballot.member,
+	            (unsigned long)message->accepted.round, (unsigned long)message->accepted.member,
+	            (unsigned long)message->length, (unsigned long)message->chosen,
+	            (unsigned long)message->base, (unsigned long)message->previous,
+	            message->entry_count, (unsigned long)message->sequence, message->flags);
 }
 
 void
@@ -77,7 +77,7 @@ oracle_on_message(struct oracle *oracle, struct host *host, struct slice body)
 	world_note(oracle->world, body.size);
 	if (paxos_message_decode(body, &message) != SYNOD_OK) {
 		world_fail(oracle->world, "codec", "%s sends what it could not read itself",
-			   host->name);
+		           host->name);
 		return;
 	}
 	count_message(&oracle->world->statistics, &message);

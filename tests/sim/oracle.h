@@ -29,7 +29,7 @@ struct check_durable;
 struct check_durable *check_durable_new(struct world *world);
 void check_durable_free(struct check_durable *check);
 void check_durable_on_message(struct check_durable *check, struct host *host,
-			      const struct paxos_message *message);
+                              const struct paxos_message *message);
 void check_durable_on_start(struct check_durable *check, struct host *host);
 void check_durable_on_run(struct check_durable *check, struct host *host);
 /* A quorum is known to have had SLOT durably, accepted at one and the same ballot. */
@@ -41,7 +41,7 @@ struct check_chosen;
 struct check_chosen *check_chosen_new(struct world *world, struct check_durable *durable);
 void check_chosen_free(struct check_chosen *check);
 void check_chosen_on_message(struct check_chosen *check, struct host *host,
-			     const struct paxos_message *message);
+                             const struct paxos_message *message);
 void check_chosen_on_start(struct check_chosen *check, struct host *host);
 void check_chosen_on_run(struct check_chosen *check, struct host *host);
 

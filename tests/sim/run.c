@@ -20,9 +20,9 @@
 /* Once everything works again, this much has to be enough. */
 /* Members look at their free space every now and then; a sync that hung may still hang. */
 #define SETTLE_US(world) (2 * SECOND_US + (world)->options.outage_ms * 2500)
-#define DRAIN_US	 (120 * SECOND_US)
-#define PROGRESS_US	 (60 * SECOND_US)
-#define CONVERGE_US	 (60 * SECOND_US)
+#define DRAIN_US         (120 * SECOND_US)
+#define PROGRESS_US      (60 * SECOND_US)
+#define CONVERGE_US      (60 * SECOND_US)
 
 static struct world *running;
 
@@ -123,7 +123,7 @@ check_writes(struct world *world)
 
 		if (record->outcome != OUTCOME_DONE || record->error != SYNOD_OK)
 			world_fail(world, "progress", "a write at the end, with everything up: %s",
-				   error_name(record->error));
+			           error_name(record->error));
 	}
 }
 
@@ -207,12 +207,12 @@ populate(struct world *world)
 
 		world->hosts[i] = host_new(world, i, is_member);
 		if (is_member ? i < world->options.members
-			      : i - MEMBERS_LIMIT < world->options.clients)
+		              : i - MEMBERS_LIMIT < world->options.clients)
 			world_schedule(world, random_below(&world->process_random, 100000),
-				       start_event, world->hosts[i], 0);
+			               start_event, world->hosts[i], 0);
 	}
 	world_schedule(world, random_below(&world->fault_random, 2 * SECOND_US), begin_faults, NULL,
-		       0);
+	               0);
 }
 
 static void
@@ -260,7 +260,7 @@ tell(struct world *world)
 
 void
 run_seed(uint64_t seed, const struct options *options, bool is_tracing, bool report,
-	 struct run_result *result)
+         struct run_result *result)
 {
 	struct run *run = check_calloc(1, sizeof *run);
 	struct world *world = &run->world;

@@ -15,7 +15,7 @@ struct run_result {
 
 /* With REPORT, a failure is told on standard output with the last lines of each member. */
 void run_seed(uint64_t seed, const struct options *options, bool is_tracing, bool report,
-	      struct run_result *result);
+              struct run_result *result);
 
 /* The world that is running; NULL: none. */
 struct world *run_world(void);

@@ -90,7 +90,7 @@ vfs_write(sqlite3_file *base, const void *bytes, int size, sqlite3_int64 offset)
 	struct vfs_file *file = (struct vfs_file *)base;
 
 	return code_of(file->file->ops->write(file->file, (uint64_t)offset, bytes, (size_t)size),
-		       SQLITE_IOERR_WRITE);
+	               SQLITE_IOERR_WRITE);
 }
 
 static int
@@ -99,7 +99,7 @@ vfs_truncate(sqlite3_file *base, sqlite3_int64 size)
 	struct vfs_file *file = (struct vfs_file *)base;
 
 	return code_of(file->file->ops->truncate(file->file, (uint64_t)size),
-		       SQLITE_IOERR_TRUNCATE);
+	               SQLITE_IOERR_TRUNCATE);
 }
 
 static int

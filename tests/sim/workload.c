@@ -11,8 +11,8 @@
 #include "tests/sim/history.h"
 
 #define ENDPOINTS_SIZE 256
-#define LAST	       (CLIENTS_LIMIT - 1) /* it asks at the end */
-#define READS_MAX      1000		   /* of a client that only reads */
+#define LAST           (CLIENTS_LIMIT - 1) /* it asks at the end */
+#define READS_MAX      1000                /* of a client that only reads */
 #define ASKING_MS      30000
 
 struct client {
@@ -26,7 +26,7 @@ struct client {
 	char seen_data[DATA_SIZE_SIM];
 	uint64_t seen_version;
 	char made_child[PATH_SIZE_SIM]; /* its last sequential node */
-	uint64_t deadline_us;		/* of its session by its own clock, before this run */
+	uint64_t deadline_us;           /* of its session by its own clock, before this run */
 	uint64_t session;
 };
 
@@ -79,18 +79,18 @@ on_state(void *context, enum synod_state state, unsigned remaining_ms)
 	struct world *world = host->world;
 
 	world_trace(world, host, "session %s, %u ms left",
-		    state == SYNOD_CONNECTED   ? "connected"
-		    : state == SYNOD_SUSPENDED ? "suspended"
-					       : "expired",
-		    remaining_ms);
+	            state == SYNOD_CONNECTED   ? "connected"
+	            : state == SYNOD_SUSPENDED ? "suspended"
+	                                       : "expired",
+	            remaining_ms);
 	if (state != SYNOD_EXPIRED)
 		return;
 	world->statistics.sessions_expired++;
 	if (client->session != 0 && host_now_us(host) < client->deadline_us)
 		world_fail(world, "session",
-			   "%s was told that session %lu has ended %.3f s before its own deadline",
-			   host->name, (unsigned long)client->session,
-			   (double)(client->deadline_us - host_now_us(host)) / 1e6);
+		           "%s was told that session %lu has ended %.3f s before its own deadline",
+		           host->name, (unsigned long)client->session,
+		           (double)(client->deadline_us - host_now_us(host)) / 1e6);
 }
 
 void
@@ -288,7 +288,7 @@ begin_record(struct client *client, struct record *record)
 	error = submit(client, record, &call);
 	if (error != SYNOD_OK) {
 		world_fail(client->host->world, "client", "the library refused #%u: %s", record->id,
-			   error_name(error));
+		           error_name(error));
 		return;
 	}
 	host_wake(client->host);
@@ -322,9 +322,9 @@ begin_soon(struct client *client)
 		return;
 	client->is_due = true;
 	world_schedule(world,
-		       random_below(&client->random,
-				    world->options.think_us / (is_reader(client) ? 8 : 1) + 1),
-		       begin, client->host, client->host->incarnation);
+	               random_below(&client->random,
+	                            world->options.think_us / (is_reader(client) ? 8 : 1) + 1),
+	               begin, client->host, client->host->incarnation);
 }
 
 /* ---- starting, crashing, ending ---- */
@@ -347,7 +347,7 @@ workload_start(struct host *host)
 
 	for (unsigned i = 0; i < world->options.members; i++)
 		size += (size_t)snprintf(endpoints + size, sizeof endpoints - size,
-					 "%s10.0.0.%u:7400", i ? "," : "", i + 1);
+		                         "%s10.0.0.%u:7400", i ? "," : "", i + 1);
 	client->host = host;
 	host->client = client;
 	if (is_last(client))
@@ -399,7 +399,7 @@ on_log(void *context, const struct synod_result *result)
 		history_take_changes(world->history, result);
 	else
 		world_fail(world, "progress", "the history could not be read at the end: %s",
-			   error_name(result->error));
+		           error_name(result->error));
 }
 
 /* Writes first: they must succeed, and what is read afterwards must be at least as new. */

@@ -39,10 +39,10 @@ is_before(const struct event *a, const struct event *b)
 
 void
 world_schedule(struct world *world, uint64_t delay_us, event_function *happen, void *argument,
-	       uint64_t number)
+               uint64_t number)
 {
 	struct event event = {world->now_us + delay_us, world->sequence++, happen, argument,
-			      number};
+	                      number};
 	size_t at = world->heap_count++;
 
 	if (at == world->heap_capacity) {
@@ -118,7 +118,7 @@ world_trace(struct world *world, const struct host *host, const char *format, ..
 	for (const char *at = text; *at; at++)
 		world->trace_hash = (world->trace_hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
 	snprintf(line, sizeof line, "%10.6f %-3s %s", (double)world->now_us / 1e6,
-		 host ? host->name : "-", text);
+	         host ? host->name : "-", text);
 	if (world->is_tracing)
 		printf("%s\n", line);
 	if (host && host->is_member)

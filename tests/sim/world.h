@@ -87,7 +87,7 @@ void world_init(struct world *world, uint64_t seed, const struct options *option
 void world_fini(struct world *world);
 
 void world_schedule(struct world *world, uint64_t delay_us, event_function *happen, void *argument,
-		    uint64_t number);
+                    uint64_t number);
 
 /* One event; false when nothing is left or a promise is broken. */
 bool world_step(struct world *world);

@@ -121,7 +121,7 @@ memory_sync_directory(struct disk *base, const char *path)
 
 static int
 memory_list(struct disk *base, const char *path, void (*each)(void *context, const char *name),
-	    void *context)
+            void *context)
 {
 	struct memory_disk *disk = memory(base);
 
@@ -455,7 +455,7 @@ restart(struct memory_disk *disk)
 	memory_names_clear(&disk->visible);
 	for (size_t i = 0; i < disk->durable.count; i++)
 		memory_names_add(&disk->visible, disk->durable.names[i].path,
-				 disk->durable.names[i].inode);
+		                 disk->durable.names[i].inode);
 	for (struct inode *inode = disk->inodes; inode; inode = inode->next) {
 		memory_drop_changes(inode);
 		memory_image_copy(&inode->visible, &inode->durable);

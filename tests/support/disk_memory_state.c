@@ -77,7 +77,7 @@ memory_drop_changes(struct inode *inode)
 
 void
 memory_change_file(struct inode *inode, enum change_type type, uint64_t offset, const void *bytes,
-		   size_t size)
+                   size_t size)
 {
 	struct file_change change = {.type = type, .offset = offset, .size = size};
 
@@ -88,7 +88,7 @@ memory_change_file(struct inode *inode, enum change_type type, uint64_t offset, 
 	if (inode->change_count == inode->change_capacity) {
 		inode->change_capacity = inode->change_capacity ? 2 * inode->change_capacity : 16;
 		inode->changes = check_realloc(inode->changes,
-					       inode->change_capacity * sizeof *inode->changes);
+		                               inode->change_capacity * sizeof *inode->changes);
 	}
 	inode->changes[inode->change_count++] = change;
 	memory_apply_change(&inode->visible, &change);
@@ -124,8 +124,8 @@ memory_crash_file(struct memory_disk *disk, struct inode *inode, enum memory_cra
 	for (size_t i = 0; i < inode->change_count; i++) {
 		const struct file_change *change = &inode->changes[i];
 		uint64_t fate = kind == CRASH_RANDOM ? memory_draw(disk, 3)
-				: kind == CRASH_KEEP ? 0
-						     : 1;
+		                : kind == CRASH_KEEP ? 0
+		                                     : 1;
 		if (fate == 0)
 			memory_apply_change(&inode->durable, change);
 		else if (fate == 2 && change->type != CHANGE_SIZE)
@@ -165,7 +165,7 @@ names_remove(struct names *names, const char *path)
 	free(names->names[at].path);
 	names->count--;
 	memmove(&names->names[at], &names->names[at + 1],
-		(names->count - at) * sizeof *names->names);
+	        (names->count - at) * sizeof *names->names);
 }
 
 void
@@ -178,7 +178,7 @@ memory_names_add(struct names *names, const char *path, struct inode *inode)
 		names->names = check_realloc(names->names, names->capacity * sizeof *names->names);
 	}
 	memmove(&names->names[at + 1], &names->names[at],
-		(names->count - at) * sizeof *names->names);
+	        (names->count - at) * sizeof *names->names);
 	names->names[at] = (struct name){check_strdup(path), inode};
 	names->count++;
 }
@@ -232,7 +232,7 @@ memory_free_name_change(struct name_change *change)
 
 void
 memory_change_names(struct memory_disk *disk, const char *removed, const char *added,
-		    struct inode *inode)
+                    struct inode *inode)
 {
 	struct name_change change = {
 		.directory = memory_directory_of(added ? added : removed),
@@ -285,8 +285,8 @@ memory_crash_names(struct memory_disk *disk, enum memory_crash kind)
 		char *directory = check_strdup(disk->changes[0].directory);
 		size_t count = count_name_changes(disk, directory);
 		size_t kept = kind == CRASH_RANDOM ? (size_t)memory_draw(disk, count + 1)
-			      : kind == CRASH_KEEP ? count
-						   : 0;
+		              : kind == CRASH_KEEP ? count
+		                                   : 0;
 		memory_sync_names(disk, directory, kept);
 		/* The rest of this directory's changes never happened. */
 		size_t left = 0;

@@ -92,7 +92,7 @@ uint64_t memory_draw(struct memory_disk *disk, uint64_t bound);
 
 /* Change INODE as programs see it; durable only with the next sync. */
 void memory_change_file(struct inode *inode, enum change_type type, uint64_t offset,
-			const void *bytes, size_t size);
+                        const void *bytes, size_t size);
 
 /* Forget what is not synced: it will never be durable. */
 void memory_drop_changes(struct inode *inode);
@@ -109,7 +109,7 @@ bool memory_directory_exists(const struct names *names, const char *directory);
 
 /* REMOVED goes, ADDED comes; either may be NULL.  Durable only with the next sync. */
 void memory_change_names(struct memory_disk *disk, const char *removed, const char *added,
-			 struct inode *inode);
+                         struct inode *inode);
 
 /* Make the first COUNT unsynced changes of DIRECTORY durable. */
 void memory_sync_names(struct memory_disk *disk, const char *directory, size_t count);

@@ -136,7 +136,8 @@ ensemble_init(struct ensemble *ensemble, unsigned size)
 		size_t used = strlen(ensemble->peers);
 
 		snprintf(member->name, sizeof member->name, "%c", 'a' + (int)i);
-		snprintf(member->data, sizeof member->data, "%s/%s", ensemble->directory, member->name);
+		snprintf(member->data, sizeof member->data, "%s/%s", ensemble->directory,
+		         member->name);
 		snprintf(member->log, sizeof member->log, "%s/%s.log", ensemble->directory,
 		         member->name);
 		snprintf(member->peer, sizeof member->peer, "127.0.0.1:%u", choose_port());
@@ -162,9 +163,9 @@ ensemble_start(struct ensemble *ensemble, unsigned index)
 {
 	struct ensemble_member *member = &ensemble->members[index];
 	char path[512];
-	const char *arguments[32] = {path,           "--name",  member->name,   "--data",
-	                       member->data,   "--peers", ensemble->peers, "--clients",
-	                       member->client, "-d"};
+	const char *arguments[32] = {path,           "--name",  member->name,    "--data",
+	                             member->data,   "--peers", ensemble->peers, "--clients",
+	                             member->client, "-d"};
 	posix_spawn_file_actions_t actions;
 	unsigned count = 10;
 	int error;
@@ -175,7 +176,8 @@ ensemble_start(struct ensemble *ensemble, unsigned index)
 	binary_path(path, sizeof path, "synodd");
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, 1, member->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	posix_spawn_file_actions_addopen(&actions, 1, member->log, O_WRONLY | O_CREAT | O_APPEND,
+	                                 0600);
 	posix_spawn_file_actions_adddup2(&actions, 1, 2);
 	error = posix_spawn(&member->pid, path, &actions, NULL, (char *const *)arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
@@ -314,7 +316,8 @@ all_equal(const struct ensemble *ensemble, const struct synod_status *status)
 		seen++;
 		if (!first)
 			first = row;
-		if (row->applied != first->applied || strcmp(row->state_hash, first->state_hash) != 0)
+		if (row->applied != first->applied ||
+		    strcmp(row->state_hash, first->state_hash) != 0)
 			return false;
 	}
 	return seen == running;

@@ -19,7 +19,7 @@ setting_new(unsigned member_count)
 	for (unsigned i = 0; i < member_count; i++) {
 		setting->members[i] =
 			fake_member_new(setting->ensemble, fake_world_transport(setting->world),
-					fake_world_clock(setting->world), ACTOR_MANUAL);
+		                        fake_world_clock(setting->world), ACTOR_MANUAL);
 		fake_world_add_actor(setting->world, fake_member_actor(setting->members[i]));
 	}
 	return setting;
@@ -64,7 +64,7 @@ setting_open(struct setting *setting, unsigned count, unsigned timeout_ms)
 		size_t used = strlen(endpoints);
 
 		snprintf(endpoints + used, sizeof endpoints - used, "%s%s", i > 0 ? "," : "",
-			 fake_member_address(setting->members[i]));
+		         fake_member_address(setting->members[i]));
 	}
 	setting_open_at(setting, endpoints, timeout_ms);
 }
@@ -111,12 +111,12 @@ copy_many(struct reply *reply, const struct synod_result *result)
 	if (result->child_count > 0) {
 		copy_text(reply->first, sizeof reply->first, result->children[0].path);
 		copy_text(reply->last, sizeof reply->last,
-			  result->children[result->child_count - 1].path);
+		          result->children[result->child_count - 1].path);
 	}
 	if (result->change_count > 0) {
 		copy_text(reply->first, sizeof reply->first, result->changes[0].path);
 		copy_text(reply->last, sizeof reply->last,
-			  result->changes[result->change_count - 1].path);
+		          result->changes[result->change_count - 1].path);
 	}
 }
 
@@ -158,7 +158,7 @@ read_options(struct reply *reply)
 
 void
 setting_get(struct setting *setting, const char *path, enum synod_consistency consistency,
-	    unsigned timeout_ms, struct reply *reply)
+            unsigned timeout_ms, struct reply *reply)
 {
 	struct synod_read_options options = read_options(reply);
 

@@ -51,9 +51,9 @@ void setting_free(struct setting *setting);
 
 /* Start a call.  It is made when this returns; its outcome goes to REPLY. */
 void setting_put(struct setting *setting, const char *path, unsigned timeout_ms,
-		 struct reply *reply);
+                 struct reply *reply);
 void setting_get(struct setting *setting, const char *path, enum synod_consistency consistency,
-		 unsigned timeout_ms, struct reply *reply);
+                 unsigned timeout_ms, struct reply *reply);
 void setting_list(struct setting *setting, const char *path, uint64_t limit, struct reply *reply);
 void setting_log(struct setting *setting, const char *path, uint64_t limit, struct reply *reply);
 

@@ -134,7 +134,7 @@ answer(struct connection *connection, uint64_t xid, int error, uint64_t revision
 
 static void
 answer_text(struct connection *connection, uint64_t xid, int error, uint64_t revision,
-	    const char *text)
+            const char *text)
 {
 	struct buffer packed = BUFFER_EMPTY;
 
@@ -214,7 +214,7 @@ attach_session(const struct asked *asked)
 	if (session == NULL)
 		answer_text(asked->connection, asked->request->xid, SYNOD_SESSION_ENDED, 0, NULL);
 	else if (secret.size != session->secret_size ||
-		 memcmp(secret.bytes, session->secret, secret.size) != 0)
+	         memcmp(secret.bytes, session->secret, secret.size) != 0)
 		answer_text(asked->connection, asked->request->xid, SYNOD_WRONG_SECRET, 0, NULL);
 	else
 		answer_session(asked, session);
@@ -233,13 +233,13 @@ record_write(struct fake_ensemble *ensemble, const struct request *request)
 	}
 	CHECK(ensemble->write_count < FAKE_WRITES_MAX);
 	snprintf(ensemble->writes[ensemble->write_count++], FAKE_NAME_SIZE, "%s %.*s",
-		 op_name(request->op), (int)path.size, (const char *)path.bytes);
+	         op_name(request->op), (int)path.size, (const char *)path.bytes);
 }
 
 /* Use up the number: SYNOD_OK with *VERSION, the answer kept, or why it cannot be. */
 static int
 execute(struct fake_ensemble *ensemble, uint64_t id, const struct request *request, int refusal,
-	uint64_t *version)
+        uint64_t *version)
 {
 	struct fake_session *session = session_by_id(ensemble, id);
 
@@ -294,8 +294,8 @@ write_node(const struct asked *asked, int refusal, bool is_answered)
 	if (is_answered)
 		answer(asked->connection, request->xid, error,
 		       error == SYNOD_OUT_OF_ORDER || error == SYNOD_SESSION_ENDED
-			       ? 0
-			       : ensemble->revision,
+		               ? 0
+		               : ensemble->revision,
 		       buffer_slice(&result));
 	buffer_fini(&result);
 }
@@ -623,7 +623,7 @@ on_stream(void *owner, struct stream *stream, uint64_t now_ms)
 		return;
 	}
 	connection = connection_accept(stream, member->actor, &connection_handler, member,
-				       FRAME_CLIENT_MAX, now_ms);
+	                               FRAME_CLIENT_MAX, now_ms);
 	CHECK(connection != NULL);
 	connection->context = check_calloc(1, sizeof(uint64_t));
 	while (i < CONNECTIONS_MAX && member->connections[i] != NULL)
@@ -675,7 +675,7 @@ static const struct actor_handler actor_handler = {on_item, NULL};
 
 struct fake_member *
 fake_member_new(struct fake_ensemble *ensemble, struct transport *transport, struct clock *clock,
-		enum actor_mode mode)
+                enum actor_mode mode)
 {
 	struct fake_member *member = check_calloc(1, sizeof *member);
 
@@ -693,7 +693,7 @@ fake_member_new(struct fake_ensemble *ensemble, struct transport *transport, str
 	member->listener.owner = member;
 	CHECK(connection_listen(&member->listener, transport, "127.0.0.1:0") == SYNOD_OK);
 	snprintf(member->address, sizeof member->address, "%s",
-		 connection_listener_address(&member->listener));
+	         connection_listener_address(&member->listener));
 	return member;
 }
 

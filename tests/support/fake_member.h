@@ -16,9 +16,9 @@
 #include "shared/connection.h"
 
 #define FAKE_SESSIONS_MAX 8
-#define FAKE_WRITES_MAX	  20000
-#define FAKE_FAULTS_MAX	  32
-#define FAKE_NAME_SIZE	  64
+#define FAKE_WRITES_MAX   20000
+#define FAKE_FAULTS_MAX   32
+#define FAKE_NAME_SIZE    64
 
 struct fake_session {
 	uint64_t id;
@@ -48,14 +48,14 @@ struct fake_ensemble {
 };
 
 enum fake_action {
-	FAKE_ANSWER,	     /* with `error` (and `text`) instead of executing it */
+	FAKE_ANSWER,         /* with `error` (and `text`) instead of executing it */
 	FAKE_ANSWER_EXECUTE, /* as if nothing were wrong; to skip some */
-	FAKE_RESULT,	     /* with `result`, one packed element, and `error` */
-	FAKE_IGNORE,	     /* never answer */
-	FAKE_DROP,	     /* close the connection, not executed */
+	FAKE_RESULT,         /* with `result`, one packed element, and `error` */
+	FAKE_IGNORE,         /* never answer */
+	FAKE_DROP,           /* close the connection, not executed */
 	FAKE_EXECUTE_DROP,   /* execute, then close without an answer */
-	FAKE_GARBAGE,	     /* bytes that are no frame */
-	FAKE_MALFORMED,	     /* a RESPONSE whose body is no response */
+	FAKE_GARBAGE,        /* bytes that are no frame */
+	FAKE_MALFORMED,      /* a RESPONSE whose body is no response */
 	FAKE_END_SESSION,    /* end the connection's session, then answer SESSION_ENDED */
 	FAKE_REFUSE_IN_LOG,  /* `error` as the write's answer, using up its number */
 };
@@ -87,7 +87,7 @@ void fake_ensemble_free(struct fake_ensemble *ensemble);
 
 /* MODE: ACTOR_STRAND over a real transport, ACTOR_MANUAL in a fake world. */
 struct fake_member *fake_member_new(struct fake_ensemble *ensemble, struct transport *transport,
-				    struct clock *clock, enum actor_mode mode);
+                                    struct clock *clock, enum actor_mode mode);
 struct actor *fake_member_actor(struct fake_member *member);
 const char *fake_member_address(struct fake_member *member);
 

@@ -396,7 +396,7 @@ connect_streams(void *argument)
 		release(&stream->base);
 	} else if (is_cut(stream->world, stream->address)) {
 		schedule(stream->world, stream->dial_timeout_ms * UINT64_C(1000), dial_expired,
-			 stream);
+		         stream);
 	} else if (listener == NULL) {
 		end(stream, SYNOD_IO);
 		release(&stream->base);
@@ -430,7 +430,7 @@ dial(struct transport *transport, const char *address, unsigned timeout_ms,
 
 static int
 listen_at(struct transport *transport, const char *address, const struct listener_handler *handler,
-	  void *context, struct listener **result)
+          void *context, struct listener **result)
 {
 	struct fake_world *world = (struct fake_world *)transport;
 	struct world_listener *listener = check_calloc(1, sizeof *listener);
@@ -442,7 +442,7 @@ listen_at(struct transport *transport, const char *address, const struct listene
 	listener->context = context;
 	if (port != NULL && strcmp(port, ":0") == 0)
 		snprintf(listener->address, sizeof listener->address, "127.0.0.1:%u",
-			 20000 + world->next_port++);
+		         20000 + world->next_port++);
 	else
 		snprintf(listener->address, sizeof listener->address, "%s", address);
 	listener->next = world->listeners;

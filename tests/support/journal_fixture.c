@@ -41,7 +41,7 @@ fixture_open(struct journal_fixture *fixture, uint64_t chosen_hint)
 {
 	fixture_close(fixture);
 	return journal_open(&fixture->options, &fixture->identity, chosen_hint, &fixture->journal,
-			    &fixture->recovered, fixture->why);
+	                    &fixture->recovered, fixture->why);
 }
 
 void
@@ -82,7 +82,7 @@ is_entry_of(const struct entry *entry, uint64_t nonce, uint32_t size_max)
 {
 	struct entry *expected = entry_of(nonce, size_max);
 	bool is_same = entry->kind == expected->kind && entry->size == expected->size &&
-		       memcmp(entry->bytes, expected->bytes, entry->size) == 0;
+	               memcmp(entry->bytes, expected->bytes, entry->size) == 0;
 
 	entry_release(expected);
 	return is_same;
@@ -143,7 +143,7 @@ fixture_fill(struct journal_fixture *fixture, unsigned batches, uint32_t count)
 
 bool
 fixture_has_slots(struct journal_fixture *fixture, const struct journal_model *model,
-		  uint64_t first, uint64_t last, uint32_t count_max, size_t bytes_max)
+                  uint64_t first, uint64_t last, uint32_t count_max, size_t bytes_max)
 {
 	struct entry **entries = check_calloc(count_max, sizeof *entries);
 	bool is_same = true;
@@ -152,8 +152,8 @@ fixture_has_slots(struct journal_fixture *fixture, const struct journal_model *m
 		uint32_t count = 0;
 		size_t bytes = 0;
 		is_same = journal_read(fixture->journal, slot, count_max, bytes_max, entries,
-				       &count) == SYNOD_OK &&
-			  count >= 1;
+		                       &count) == SYNOD_OK &&
+		          count >= 1;
 		for (uint32_t i = 0; i < count; i++, slot++) {
 			bytes += entries[i]->size;
 			if (slot <= last &&
@@ -177,14 +177,14 @@ has_tail(const struct journal_fixture *fixture, const struct journal_model *mode
 		return true;
 	for (uint64_t slot = recovered->tail_first; slot <= recovered->length; slot++)
 		if (!is_entry_of(recovered->tail[slot - recovered->tail_first], model->nonces[slot],
-				 fixture->entry_size_max))
+		                 fixture->entry_size_max))
 			return false;
 	return true;
 }
 
 bool
 fixture_holds(struct journal_fixture *fixture, const struct journal_model *model,
-	      uint32_t count_max, size_t bytes_max)
+              uint32_t count_max, size_t bytes_max)
 {
 	return journal_length(fixture->journal) == model->length &&
 	       fixture_has_slots(fixture, model, 1, model->length, count_max, bytes_max) &&

@@ -48,11 +48,11 @@ void fixture_fill(struct journal_fixture *fixture, unsigned batches, uint32_t co
 
 /* Does the journal hold exactly MODEL?  Reads in runs of COUNT_MAX entries and BYTES_MAX bytes. */
 bool fixture_holds(struct journal_fixture *fixture, const struct journal_model *model,
-		   uint32_t count_max, size_t bytes_max);
+                   uint32_t count_max, size_t bytes_max);
 
 /* Are the slots FIRST .. LAST readable and as in MODEL? */
 bool fixture_has_slots(struct journal_fixture *fixture, const struct journal_model *model,
-		       uint64_t first, uint64_t last, uint32_t count_max, size_t bytes_max);
+                       uint64_t first, uint64_t last, uint32_t count_max, size_t bytes_max);
 
 /* "data/journal/00000001.seg" for 1; static. */
 const char *fixture_segment(uint32_t number);

@@ -12,7 +12,7 @@ struct sink {
 	struct connection *connection;
 	struct buffer written; /* and not yet flushed */
 	struct buffer sent;
-	size_t read;	      /* of what was sent */
+	size_t read;          /* of what was sent */
 	unsigned flush_count; /* with something to send */
 	unsigned references;
 };

@@ -381,8 +381,8 @@ caller_open(struct caller *caller, struct stage *stage, unsigned index)
 	caller->actor = actor_new("caller", ACTOR_MANUAL, &actor_handler, caller);
 	fake_world_add_actor(stage->world, caller->actor);
 	CHECK(connection_dial(fake_world_transport(stage->world), stage->members[index].clients,
-			      1000, caller->actor, &handler, caller, FRAME_CLIENT_MAX, 1,
-			      &caller->connection) == SYNOD_OK);
+	                      1000, caller->actor, &handler, caller, FRAME_CLIENT_MAX, 1,
+	                      &caller->connection) == SYNOD_OK);
 	hello_encode(&body, &hello);
 	say(caller, FRAME_HELLO, buffer_slice(&body));
 	buffer_fini(&body);
@@ -459,7 +459,7 @@ caller_write(struct caller *caller, uint8_t op, const char *path, const char *da
 
 uint64_t
 caller_read(struct caller *caller, const char *path, enum consistency consistency,
-	    uint64_t at_least)
+            uint64_t at_least)
 {
 	struct operation operation = {.op = OP_GET, .path = slice_of(path)};
 	struct buffer body = BUFFER_EMPTY;
@@ -467,9 +467,9 @@ caller_read(struct caller *caller, const char *path, enum consistency consistenc
 
 	operation_encode(&body, &operation, NULL);
 	xid = caller_ask(caller, (struct request){.op = OP_GET,
-						  .consistency = (uint8_t)consistency,
-						  .at_least = at_least,
-						  .body = buffer_slice(&body)});
+	                                          .consistency = (uint8_t)consistency,
+	                                          .at_least = at_least,
+	                                          .body = buffer_slice(&body)});
 	buffer_fini(&body);
 	return xid;
 }

@@ -15,15 +15,15 @@
 #include "tests/support/fake_world.h"
 
 #define STAGE_MEMBERS_MAX 3
-#define STAGE_RESERVE	  (256u << 10)
-#define STAGE_ROOM	  (64u << 20)
+#define STAGE_RESERVE     (256u << 10)
+#define STAGE_ROOM        (64u << 20)
 
 struct stage_member {
 	struct member *member; /* NULL: not running */
 	struct disk *disk;
 	char name[2];
 	bool is_recorder_stuck, is_executor_stuck; /* they do nothing meanwhile */
-	char peers[32];				   /* addresses */
+	char peers[32];                            /* addresses */
 	char clients[32];
 	unsigned fatal_count;
 	int fatal_error;
@@ -93,7 +93,7 @@ uint64_t caller_ask_session(struct caller *caller, unsigned timeout_ms);
 uint64_t caller_attach(struct caller *caller, uint64_t session, const uint8_t *secret);
 uint64_t caller_write(struct caller *caller, uint8_t op, const char *path, const char *data);
 uint64_t caller_read(struct caller *caller, const char *path, enum consistency consistency,
-		     uint64_t at_least);
+                     uint64_t at_least);
 void caller_keepalive(struct caller *caller, uint64_t number);
 
 /* What was told of XID, waiting at most MS; NULL if nothing was. */

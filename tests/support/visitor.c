@@ -81,7 +81,7 @@ visitor_open(struct visitor *visitor, struct transport *transport, const char *a
 	visitor->actor = actor_new("visitor", ACTOR_MANUAL, &actor_handler, visitor);
 	CHECK(visitor->actor != NULL);
 	CHECK(connection_dial(transport, address, 5000, visitor->actor, &handler, visitor,
-			      FRAME_PEER_MAX, 1, &visitor->connection) == SYNOD_OK);
+	                      FRAME_PEER_MAX, 1, &visitor->connection) == SYNOD_OK);
 }
 
 void

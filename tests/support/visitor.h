@@ -14,14 +14,14 @@ struct visitor {
 	bool is_closed;
 	bool is_greeted;      /* HELLO came */
 	uint64_t greeted_by;  /* its member id */
-	int refusal;	      /* error of REFUSED */
-	char why[256];	      /* its text */
+	int refusal;          /* error of REFUSED */
+	char why[256];        /* its text */
 	unsigned frame_count; /* all others */
 	uint8_t last_type;
 	uint64_t last_xid;    /* RESPONSE */
-	int last_error;	      /* RESPONSE */
+	int last_error;       /* RESPONSE */
 	uint64_t last_number; /* PONG */
-	bool is_mute;	      /* does not answer PING */
+	bool is_mute;         /* does not answer PING */
 };
 
 void visitor_open(struct visitor *visitor, struct transport *transport, const char *address);

@@ -41,7 +41,7 @@ static bool
 entry_equal(const struct entry *a, const struct entry *b)
 {
 	return a == b || (a->kind == b->kind && a->size == b->size &&
-			  memcmp(a->bytes, b->bytes, a->size) == 0);
+	                  memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
 /* ---- making ---- */
@@ -164,7 +164,7 @@ chosen_grow(struct world *world)
 /* Chosen prefixes agree; a chosen value is durable at a quorum when chosen. */
 static void
 judge_chosen(struct world *world, struct world_member *member, uint64_t chosen,
-	     struct ballot ballot)
+             struct ballot ballot)
 {
 	for (uint64_t slot = member->chosen_judged + 1; slot <= chosen; slot++) {
 		struct entry *entry = held_entry(member, slot);
@@ -263,7 +263,7 @@ judge_message(struct world *world, struct world_member *member, const struct pax
 		CHECK(disk->length == message->length);
 		for (uint32_t i = 0; i < message->entry_count; i++)
 			CHECK(entry_equal(message->entries[i],
-					  disk->entries[message->previous + i]));
+			                  disk->entries[message->previous + i]));
 		break;
 	case MESSAGE_ACCEPTED:
 	case MESSAGE_HEARTBEAT_ANSWER:
@@ -276,7 +276,7 @@ judge_message(struct world *world, struct world_member *member, const struct pax
 	case MESSAGE_ACCEPT:
 		for (uint32_t i = 0; i < message->entry_count; i++)
 			judge_proposal(world, message->ballot, message->previous + i + 1,
-				       entry_hash(message->entries[i]));
+			               entry_hash(message->entries[i]));
 		break;
 	default: break;
 	}
@@ -307,12 +307,12 @@ trace_message(const struct world *world, const char *what, const struct paxos_me
 	char ballot[BALLOT_TEXT_SIZE], accepted[BALLOT_TEXT_SIZE];
 
 	fprintf(stderr,
-		"%6" PRIu64 " %s %" PRIu64 "->%" PRIu64 " %s b=%s a=%s len=%" PRIu64
-		" chosen=%" PRIu64 " base=%" PRIu64 " prev=%" PRIu64 " seq=%" PRIu64 " n=%u f=%u\n",
-		world->now_ms, what, message->from, message->to, paxos_message_name(message->type),
-		ballot_format(message->ballot, ballot), ballot_format(message->accepted, accepted),
-		message->length, message->chosen, message->base, message->previous,
-		message->sequence, message->entry_count, message->flags);
+	        "%6" PRIu64 " %s %" PRIu64 "->%" PRIu64 " %s b=%s a=%s len=%" PRIu64
+	        " chosen=%" PRIu64 " base=%" PRIu64 " prev=%" PRIu64 " seq=%" PRIu64 " n=%u f=%u\n",
+	        world->now_ms, what, message->from, message->to, paxos_message_name(message->type),
+	        ballot_format(message->ballot, ballot), ballot_format(message->accepted, accepted),
+	        message->length, message->chosen, message->base, message->previous,
+	        message->sequence, message->entry_count, message->flags);
 }
 
 static void
@@ -325,7 +325,7 @@ take_persists(struct world *world, struct world_member *member)
 			member->persist_capacity = 2 * member->persist_capacity + 16;
 			member->persists =
 				check_realloc(member->persists,
-					      member->persist_capacity * sizeof(*member->persists));
+			                      member->persist_capacity * sizeof(*member->persists));
 		}
 		if (member->persist_count > 0)
 			CHECK(update->persists[i].token >
@@ -382,7 +382,7 @@ take_transitions(struct world *world, struct world_member *member)
 
 			paxos_transition_format(transition, text, sizeof(text));
 			fprintf(stderr, "%6" PRIu64 " member %" PRIu64 ": %s\n", world->now_ms,
-				member->id, text);
+			        member->id, text);
 		}
 		if (transition->type == TRANSITION_LEADER)
 			judge_leader(world, member, transition->ballot);
@@ -418,7 +418,7 @@ world_tick(struct world *world, struct world_member *member)
 
 static uint32_t
 propose(struct world *world, struct world_member *member, struct entry **entries, uint32_t count,
-	int *error)
+        int *error)
 {
 	struct paxos_event event = {
 		.type = EVENT_PROPOSE,
@@ -457,7 +457,7 @@ world_propose(struct world *world, struct world_member *member, uint32_t count, 
 
 bool
 world_propose_value(struct world *world, struct world_member *member, uint8_t kind,
-		    const char *value, int *error)
+                    const char *value, int *error)
 {
 	struct entry *entry = entry_new_copy(kind, value, (uint32_t)strlen(value));
 
@@ -490,7 +490,7 @@ packet_remove(struct world *world, uint32_t index)
 	CHECK(index < world->packet_count);
 	world->packet_count--;
 	memmove(&world->packets[index], &world->packets[index + 1],
-		(world->packet_count - index) * sizeof(*world->packets));
+	        (world->packet_count - index) * sizeof(*world->packets));
 	return message;
 }
 
@@ -523,7 +523,7 @@ world_deliver(struct world *world, uint32_t index, bool is_kept)
 		trace_message(world, to->paxos == NULL ? "lost" : "recv", &message);
 	if (to->paxos != NULL)
 		world_step(world, to,
-			   &(struct paxos_event){.type = EVENT_MESSAGE, .message = &message});
+		           &(struct paxos_event){.type = EVENT_MESSAGE, .message = &message});
 	paxos_message_fini(&message);
 }
 
@@ -582,9 +582,9 @@ world_persist(struct world *world, struct world_member *member, uint32_t count)
 	}
 	member->persist_count -= count;
 	memmove(member->persists, member->persists + count,
-		member->persist_count * sizeof(*member->persists));
+	        member->persist_count * sizeof(*member->persists));
 	world_step(world, member,
-		   &(struct paxos_event){.type = EVENT_PERSISTED, .persisted = member->synced});
+	           &(struct paxos_event){.type = EVENT_PERSISTED, .persisted = member->synced});
 }
 
 void
@@ -601,7 +601,7 @@ world_apply(struct world *world, struct world_member *member, uint64_t count)
 		CHECK(entry_equal(member->disk.entries[slot - 1], world->chosen[slot - 1]));
 	member->applied = view.chosen;
 	world_step(world, member,
-		   &(struct paxos_event){.type = EVENT_APPLIED, .applied = view.chosen});
+	           &(struct paxos_event){.type = EVENT_APPLIED, .applied = view.chosen});
 }
 
 void

@@ -20,7 +20,7 @@ struct world_disk {
 	struct ballot promised;
 	struct ballot accepted;
 	uint64_t length;
-	uint64_t applied;	/* of the database */
+	uint64_t applied;       /* of the database */
 	struct entry **entries; /* slot 1 at index 0 */
 	uint64_t capacity;
 };
@@ -47,7 +47,7 @@ struct world_member {
 	uint64_t life; /* how often it has started */
 	uint64_t applied;
 	uint64_t chosen_judged;
-	struct ballot prepared;	     /* the highest ballot it has sent PREPARE for */
+	struct ballot prepared;      /* the highest ballot it has sent PREPARE for */
 	struct ballot prepared_dead; /* the same, of its earlier lives */
 
 	struct paxos_persist *persists; /* not yet on disk */
@@ -64,14 +64,14 @@ struct world {
 	unsigned member_count;
 	struct world_member members[WORLD_MEMBERS_MAX];
 	struct paxos_options options;
-	uint32_t tail_max;	    /* entries that a restart finds in memory */
+	uint32_t tail_max;          /* entries that a restart finds in memory */
 	struct paxos_update update; /* of the last step */
 
 	struct paxos_message *packets; /* under way, in the order of sending */
 	uint32_t packet_count, packet_capacity;
 
 	/* The judge. */
-	struct entry **chosen;	  /* slot 1 at index 0 */
+	struct entry **chosen;    /* slot 1 at index 0 */
 	struct ballot *chosen_at; /* the ballot at which each was first seen to be */
 	uint64_t chosen_length, chosen_capacity;
 	struct world_read *reads;
@@ -84,14 +84,14 @@ struct world {
 
 	/* Called for each transition, if set. */
 	void (*on_transition)(void *context, struct world *world, member_id member,
-			      const struct paxos_transition *transition);
+	                      const struct paxos_transition *transition);
 	void *context;
 	bool is_tracing; /* print messages and transitions to stderr */
 };
 
 /* COUNT members, all down.  OPTIONS serve as the pattern. */
 void world_init(struct world *world, unsigned count, const struct paxos_options *options,
-		uint64_t seed);
+                uint64_t seed);
 void world_fini(struct world *world);
 
 uint64_t world_random(struct world *world, uint64_t limit);
@@ -107,10 +107,10 @@ void world_step(struct world *world, struct world_member *member, struct paxos_e
 void world_tick(struct world *world, struct world_member *member);
 /* Propose COUNT new values; returns how many were taken. */
 uint32_t world_propose(struct world *world, struct world_member *member, uint32_t count,
-		       int *error);
+                       int *error);
 /* Propose this value; true if it was taken. */
 bool world_propose_value(struct world *world, struct world_member *member, uint8_t kind,
-			 const char *value, int *error);
+                         const char *value, int *error);
 /* Returns the cookie, an index into world->reads. */
 uint64_t world_read(struct world *world, struct world_member *member);
 

@@ -1,8 +1,8 @@
 /* Members are killed, stopped and restarted under load: nothing acknowledged is lost. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 
@@ -74,7 +74,8 @@ start_writers(struct writer *writers, const struct ensemble *ensemble, atomic_bo
 		writers[i].number = i;
 		writers[i].should_stop = should_stop;
 		assert_int_equal(
-		    pthread_create(&writers[i].thread, NULL, write_until_stopped, &writers[i]), 0);
+			pthread_create(&writers[i].thread, NULL, write_until_stopped, &writers[i]),
+			0);
 	}
 }
 
@@ -219,7 +220,8 @@ a_leader_that_was_stopped_never_answers_with_the_past(void **state)
 		assert_true(old >= 0);
 		ensemble_signal(&ensemble, (unsigned)old, SIGSTOP);
 		snprintf(value, sizeof value, "%u", round);
-		assert_int_equal(synod_put(synod, "/n", value, strlen(value), NULL, NULL), SYNOD_OK);
+		assert_int_equal(synod_put(synod, "/n", value, strlen(value), NULL, NULL),
+		                 SYNOD_OK);
 		ensemble_signal(&ensemble, (unsigned)old, SIGCONT);
 		assert_int_equal(read_at(&ensemble, (unsigned)old), round);
 	}
@@ -278,11 +280,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_teardown(nothing_acknowledged_is_lost_when_leaders_and_followers_are_killed, ensemble_teardown),
-	    cmocka_unit_test_teardown(nothing_acknowledged_is_lost_when_all_members_are_killed_at_once, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_leader_that_was_stopped_never_answers_with_the_past, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_member_ends_cleanly_when_asked, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_follower_that_was_away_catches_up, ensemble_teardown),
+		cmocka_unit_test_teardown(
+			nothing_acknowledged_is_lost_when_leaders_and_followers_are_killed,
+			ensemble_teardown),
+		cmocka_unit_test_teardown(
+			nothing_acknowledged_is_lost_when_all_members_are_killed_at_once,
+			ensemble_teardown),
+		cmocka_unit_test_teardown(a_leader_that_was_stopped_never_answers_with_the_past,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(a_member_ends_cleanly_when_asked, ensemble_teardown),
+		cmocka_unit_test_teardown(a_follower_that_was_away_catches_up, ensemble_teardown),
 	};
 
 	alarm(600);

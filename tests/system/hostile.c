@@ -1,8 +1,8 @@
 /* Hostile bytes on both ports: the connection ends, the member does not. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 
@@ -231,7 +231,8 @@ bodies_that_ask_for_gigabytes_or_nest_deeply_are_refused(void **state)
 
 		append_hello(&bytes, PROTOCOL_VERSION_MAX, HELLO_CLIENT);
 		append_frame(&bytes, FRAME_REQUEST, bodies[i]);
-		assert_int_not_equal(refusal_of(ensemble.members[0].client, buffer_slice(&bytes)), -1);
+		assert_int_not_equal(refusal_of(ensemble.members[0].client, buffer_slice(&bytes)),
+		                     -1);
 		buffer_clear(&bytes);
 		append_frame(&bytes, FRAME_PAXOS, bodies[i]);
 		assert_closed(buffer_slice(&bytes));
@@ -333,15 +334,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(random_bytes_end_the_connection),
-	    cmocka_unit_test(a_frame_that_announces_gigabytes_is_refused),
-	    cmocka_unit_test(a_hello_with_a_wrong_checksum_is_refused),
-	    cmocka_unit_test(bodies_that_ask_for_gigabytes_or_nest_deeply_are_refused),
-	    cmocka_unit_test(a_client_of_an_unknown_version_is_told_so),
-	    cmocka_unit_test(a_client_on_the_members_port_is_refused),
-	    cmocka_unit_test(a_request_before_hello_is_refused),
-	    cmocka_unit_test(connections_that_close_at_once_or_stay_silent_do_no_harm),
-	    cmocka_unit_test(a_client_that_never_reads_is_cut_off),
+		cmocka_unit_test(random_bytes_end_the_connection),
+		cmocka_unit_test(a_frame_that_announces_gigabytes_is_refused),
+		cmocka_unit_test(a_hello_with_a_wrong_checksum_is_refused),
+		cmocka_unit_test(bodies_that_ask_for_gigabytes_or_nest_deeply_are_refused),
+		cmocka_unit_test(a_client_of_an_unknown_version_is_told_so),
+		cmocka_unit_test(a_client_on_the_members_port_is_refused),
+		cmocka_unit_test(a_request_before_hello_is_refused),
+		cmocka_unit_test(connections_that_close_at_once_or_stay_silent_do_no_harm),
+		cmocka_unit_test(a_client_that_never_reads_is_cut_off),
 	};
 
 	alarm(600);

@@ -1,8 +1,8 @@
 /* What can be wrong when a member starts: each refusal names its cause and the next step. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 
@@ -28,9 +28,9 @@ static int
 run_member(struct ensemble *ensemble, unsigned index, const char *name, const char *data)
 {
 	struct ensemble_member *member = &ensemble->members[index];
-	const char *arguments[] = {"synodd",        "--name",          name,   "--data",
-	                     data,    "--peers",         ensemble->peers, "--clients",
-	                     member->client,  "-d",              NULL};
+	const char *arguments[] = {"synodd",  "--name",        name,        "--data",       data,
+	                           "--peers", ensemble->peers, "--clients", member->client, "-d",
+	                           NULL};
 
 	return ensemble_run(ensemble, arguments, NULL, output, sizeof output);
 }
@@ -191,7 +191,8 @@ a_known_member_with_an_empty_disk_is_refused_and_the_others_go_on(void **state)
 	assert_true(ensemble_start(&ensemble, 2));
 	wait_log(ensemble.members[2].log, "another disk than before");
 	put_some(&ensemble, 10);
-	/* With one of the two others gone there is no quorum: the forgetful one must not make one. */
+	/* With one of the two others gone there is no quorum: the forgetful one must not make one.
+	 */
 	ensemble_signal(&ensemble, 1, SIGKILL);
 	{
 		struct synod_write_options options = {.call.timeout_ms = 3000};
@@ -220,8 +221,8 @@ a_member_of_another_cluster_is_refused(void **state)
 	         ensemble.directory);
 	snprintf(other.members[2].log, sizeof other.members[2].log, "%s/stranger.log",
 	         ensemble.directory);
-	snprintf(other.peers, sizeof other.peers, "a=%s,b=%s,c=127.0.0.1:1", ensemble.members[0].peer,
-	         ensemble.members[1].peer);
+	snprintf(other.peers, sizeof other.peers, "a=%s,b=%s,c=127.0.0.1:1",
+	         ensemble.members[0].peer, ensemble.members[1].peer);
 	ensemble_signal(&ensemble, 2, SIGKILL);
 	other.members[2].pid = 0;
 	other.extra[0] = "--listen";
@@ -385,7 +386,8 @@ a_full_disk_refuses_growth_keeps_reading_and_recovers_by_itself(void **state)
 		ensemble_fini(&ensemble);
 		skip(); /* needs the right to mount */
 	}
-	snprintf(ensemble.members[0].data, sizeof ensemble.members[0].data, "%.250s/data", mount_path);
+	snprintf(ensemble.members[0].data, sizeof ensemble.members[0].data, "%.250s/data",
+	         mount_path);
 	assert_true(ensemble_start_all(&ensemble));
 	synod = ensemble_open(&ensemble);
 	put_some(&ensemble, 20);
@@ -406,17 +408,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_teardown(a_second_process_on_the_same_directory_is_refused, ensemble_teardown),
-	    cmocka_unit_test_teardown(another_name_on_the_same_directory_is_refused, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_data_directory_that_cannot_be_made_is_refused, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_port_in_use_is_named, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_known_member_with_an_empty_disk_is_refused_and_the_others_go_on, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_member_of_another_cluster_is_refused, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_torn_tail_is_cut_and_the_member_goes_on, ensemble_teardown),
-	    cmocka_unit_test_teardown(damage_in_an_acknowledged_range_is_never_cut, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_missing_segment_is_refused_by_name, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_lost_promise_file_is_refused, ensemble_teardown),
-	    cmocka_unit_test_teardown(a_full_disk_refuses_growth_keeps_reading_and_recovers_by_itself, ensemble_teardown),
+		cmocka_unit_test_teardown(a_second_process_on_the_same_directory_is_refused,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(another_name_on_the_same_directory_is_refused,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(a_data_directory_that_cannot_be_made_is_refused,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(a_port_in_use_is_named, ensemble_teardown),
+		cmocka_unit_test_teardown(
+			a_known_member_with_an_empty_disk_is_refused_and_the_others_go_on,
+			ensemble_teardown),
+		cmocka_unit_test_teardown(a_member_of_another_cluster_is_refused,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(a_torn_tail_is_cut_and_the_member_goes_on,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(damage_in_an_acknowledged_range_is_never_cut,
+	                                  ensemble_teardown),
+		cmocka_unit_test_teardown(a_missing_segment_is_refused_by_name, ensemble_teardown),
+		cmocka_unit_test_teardown(a_lost_promise_file_is_refused, ensemble_teardown),
+		cmocka_unit_test_teardown(
+			a_full_disk_refuses_growth_keeps_reading_and_recovers_by_itself,
+			ensemble_teardown),
 	};
 
 	alarm(600);

@@ -31,7 +31,7 @@ leaves_text_alone(void **state)
 {
 	(void)state;
 	assert_escaped("grün → 日本 🙂", strlen("grün → 日本 🙂"), ESCAPE_LINE,
-		       "grün → 日本 🙂");
+	               "grün → 日本 🙂");
 	assert_escaped("a\n\tb\\\"", 6, ESCAPE_TEXT, "a\n\tb\\\"");
 }
 
@@ -42,8 +42,8 @@ shows_what_a_terminal_would_act_on(void **state)
 	assert_escaped("\033[2J\007\177\r", 7, ESCAPE_TEXT, "\\x1b[2J\\x07\\x7f\\x0d");
 	/* U+009B is a control sequence introducer in two bytes of UTF-8. */
 	assert_escaped("\xc2\x9b"
-		       "2J",
-		       4, ESCAPE_TEXT, "\\xc2\\x9b2J");
+	               "2J",
+	               4, ESCAPE_TEXT, "\\xc2\\x9b2J");
 	assert_escaped("a\0b", 3, ESCAPE_TEXT, "a\\x00b");
 }
 

@@ -97,7 +97,7 @@ merges_as_if_all_had_been_recorded_in_one(void **state)
 	assert_int_equal(left->max, one->max);
 	for (double fraction = 0; fraction <= 1; fraction += 0.001)
 		assert_int_equal(histogram_quantile(left, fraction),
-				 histogram_quantile(one, fraction));
+		                 histogram_quantile(one, fraction));
 	free(one);
 	free(left);
 	free(right);

@@ -90,14 +90,14 @@ says_what_is_wrong(void **state)
 	(void)state;
 	assert_refused("set /a --bogus", "unknown or ambiguous option '--bogus'");
 	assert_refused("set /a -5",
-		       "unknown option '-5'; a value that begins with '-' goes after '--'");
+	               "unknown option '-5'; a value that begins with '-' goes after '--'");
 	assert_refused("set /a --if-version", "--if-version needs its VERSION");
 	assert_refused("set /a -e", "--endpoints needs its HOST:PORT,...");
 	assert_refused("set /a --json=yes", "--json takes no argument");
 	assert_refused("set /a --if-version x", "--if-version: 'x' is not a whole number");
 	assert_refused("set /a --size 1Q", "--size: '1Q' is not a size such as 256, 64k or 1M");
 	assert_refused("set --timeout soon",
-		       "--timeout: 'soon' is not a number of seconds such as 5 or 0.5");
+	               "--timeout: 'soon' is not a number of seconds such as 5 or 0.5");
 }
 
 static void

@@ -47,7 +47,7 @@ most_inside(size_t calls_max, size_t bytes_max, size_t size, int rounds)
 		if (inside > most)
 			most = inside;
 		if (inside > 0 && (inside >= (int)calls_max || worker.entered == rounds ||
-				   (size_t)(inside + 1) * size > bytes_max)) {
+		                   (size_t)(inside + 1) * size > bytes_max)) {
 			pipeline_leave(&worker.pipeline, size);
 			left++;
 		}

@@ -41,8 +41,8 @@ aligns_text_left_and_numbers_right(void **state)
 	table_add(&table, "%d", 7);
 	table_add(&table, "x");
 	assert_printed(&table, "<NAME     SIZE  OWNER>\n"
-			       "a       12345  -\n"
-			       "größer      7  x\n");
+	                       "a       12345  -\n"
+	                       "größer      7  x\n");
 	table_fini(&table);
 }
 
@@ -59,8 +59,8 @@ lets_a_row_that_was_cut_short_run_on(void **state)
 	table_add(&table, "1");
 	table_add(&table, "y");
 	assert_printed(&table, "<NAME  SIZE  OWNER>\n"
-			       "b     cannot be asked: no answer in time\n"
-			       "c        1  y\n");
+	                       "b     cannot be asked: no answer in time\n"
+	                       "c        1  y\n");
 	table_fini(&table);
 }
 

@@ -36,15 +36,15 @@ reads_conditions_and_both_branches(void **state)
 
 	(void)state;
 	parse(&script, "# a comment\n"
-		       "if /a version = 3\n"
-		       "if /b exists   # another\n"
-		       "if /c data != \"x y\"\n"
-		       "\n"
-		       "then\n"
-		       "  put -p /a/b 4\n"
-		       "  delete -r /old\n"
-		       "else\n"
-		       "  get /a\n");
+	               "if /a version = 3\n"
+	               "if /b exists   # another\n"
+	               "if /c data != \"x y\"\n"
+	               "\n"
+	               "then\n"
+	               "  put -p /a/b 4\n"
+	               "  delete -r /old\n"
+	               "else\n"
+	               "  get /a\n");
 	assert_int_equal(transaction->condition_count, 3);
 	assert_string_equal(transaction->conditions[0].path, "/a");
 	assert_int_equal(transaction->conditions[0].kind, SYNOD_IF_VERSION);
@@ -100,7 +100,7 @@ needs_no_then_without_conditions(void **state)
 	assert_int_equal(script.transaction.then_operations[4].op, SYNOD_OP_CHECK);
 	assert_int_equal(script.transaction.then_operations[4].write->condition_count, 1);
 	assert_int_equal(script.transaction.then_operations[4].write->conditions[0].relation,
-			 SYNOD_GREATER);
+	                 SYNOD_GREATER);
 	assert_false(script.has_else);
 	txn_script_fini(&script);
 }
@@ -152,11 +152,11 @@ says_where_and_what_is_wrong(void **state)
 	(void)state;
 	assert_refused("", 1, "the transaction is empty");
 	assert_refused("\n\nfrob /a\n", 3,
-		       "'frob' is none of if, then, else, get, stat, list, create, put, set, "
-		       "delete, check");
+	               "'frob' is none of if, then, else, get, stat, list, create, put, set, "
+	               "delete, check");
 	assert_refused("put a 1", 1, "'a' is no path: paths begin with '/'");
 	assert_refused("\nput /a two words", 2,
-		       "'words' is one word too many; a text with spaces needs quotes");
+	               "'words' is one word too many; a text with spaces needs quotes");
 	assert_refused("get /a -r", 1, "'-r' is one word too many");
 	assert_refused("get -r /a", 1, "get does not take '-r'");
 	assert_refused("delete", 1, "delete needs a path");
@@ -168,7 +168,7 @@ says_where_and_what_is_wrong(void **state)
 	assert_refused("put /a \"\\x4", 1, "\\x needs two hexadecimal digits");
 	assert_refused("get \"/a\\x00b\"", 1, "a path holds no zero byte");
 	assert_refused("get /a b c d e f g h i", 1,
-		       "too many words; a text with spaces needs quotes");
+	               "too many words; a text with spaces needs quotes");
 }
 
 static void
@@ -176,10 +176,10 @@ says_what_is_wrong_with_a_condition(void **state)
 {
 	(void)state;
 	assert_refused("if /a", 1,
-		       "a condition is PATH exists, PATH missing, or PATH FIELD RELATION VALUE");
+	               "a condition is PATH exists, PATH missing, or PATH FIELD RELATION VALUE");
 	assert_refused("if /a versoin = 3", 1,
-		       "'versoin' is none of exists, missing, version, created, modified, owner, "
-		       "children, children_version, data");
+	               "'versoin' is none of exists, missing, version, created, modified, owner, "
+	               "children, children_version, data");
 	assert_refused("if /a version", 1, "a relation must follow version: one of = != < >");
 	assert_refused("if /a version == 3", 1, "'==' is none of = != < >");
 	assert_refused("if /a version = x", 1, "'x' is not a whole number");
@@ -194,7 +194,7 @@ insists_on_the_order_of_the_parts(void **state)
 {
 	(void)state;
 	assert_refused("get /a\nif /b exists", 2,
-		       "'if' must come before 'then' and all operations");
+	               "'if' must come before 'then' and all operations");
 	assert_refused("then\nif /b exists", 2, "'if' must come before 'then' and all operations");
 	assert_refused("get /a\nthen get /b", 2, "'then' must come once, before all operations");
 	assert_refused("else get /a", 1, "'else' without an 'if' is never done");

@@ -55,7 +55,7 @@ finds_the_one_member_that_is_there(void **state)
 
 	(void)state;
 	snprintf(endpoints, sizeof endpoints, "127.0.0.1:7,127.0.0.1:8,%s,127.0.0.1:9",
-		 fake_member_address(setting->members[0]));
+	         fake_member_address(setting->members[0]));
 	setting_open_at(setting, endpoints, 0);
 	assert_int_equal(get(20, &reply), SYNOD_OK);
 }
@@ -109,7 +109,7 @@ says_at_once_when_no_member_speaks_its_protocol(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		fake_member_set_greeting(setting->members[i], FAKE_GREETS_REFUSING,
-					 SYNOD_WRONG_PROTOCOL);
+		                         SYNOD_WRONG_PROTOCOL);
 	setting_open(setting, 3, 0);
 	assert_int_equal(get(5000, &reply), SYNOD_WRONG_PROTOCOL);
 	assert_non_null(strstr(reply.message, "no common protocol version"));
@@ -197,7 +197,7 @@ waits_for_a_slow_member_that_answers_pings(void **state)
 	setting_open(setting, 1, 0);
 	assert_int_equal(get(100, &reply), SYNOD_OK);
 	fake_member_fault(setting->members[0],
-			  (struct fake_fault){OP_GET, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
+	                  (struct fake_fault){OP_GET, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
 	assert_int_equal(get(4500, &reply), SYNOD_TIMEOUT);
 	assert_int_equal(fake_member_connections(setting->members[0]), 1);
 }

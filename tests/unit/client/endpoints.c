@@ -16,14 +16,14 @@ static void
 takes_names_numbers_and_brackets(void **state)
 {
 	static const char *const expected[] = {"127.0.0.1:7401", "[::1]:7402", "db-1.example:7403",
-					       "localhost:7400", "[fe80::1]:7400"};
+	                                       "localhost:7400", "[fe80::1]:7400"};
 	struct endpoints endpoints;
 
 	(void)state;
 	assert_int_equal(endpoints_init(&endpoints,
-					" 127.0.0.1:7401,[::1]:7402 , db-1.example:7403,"
-					"localhost,[fe80::1]"),
-			 SYNOD_OK);
+	                                " 127.0.0.1:7401,[::1]:7402 , db-1.example:7403,"
+	                                "localhost,[fe80::1]"),
+	                 SYNOD_OK);
 	assert_int_equal(endpoints_count(&endpoints), 5);
 	for (unsigned i = 0; i < 5; i++)
 		assert_string_equal(endpoints_at(&endpoints, i), expected[i]);
@@ -34,9 +34,9 @@ static void
 refuses_what_is_no_address(void **state)
 {
 	static const char *const bad[] = {
-		"",	   ",",	      "a:1,",	 ":7400",   "a:",      "a:0",
+		"",        ",",       "a:1,",    ":7400",   "a:",      "a:0",
 		"a:65536", "a:7400x", "a:1 b:2", "a b:1",   "::1:740", "[::1:1",
-		"[]:1",	   "a:+1",    "a/b:1",	 "a:1;b:2", "a:-1",    "a@b:1",
+		"[]:1",    "a:+1",    "a/b:1",   "a:1;b:2", "a:-1",    "a@b:1",
 	};
 	struct endpoints endpoints;
 

@@ -105,7 +105,7 @@ pauses_for_an_eighth_of_the_trouble(void **state)
 			lane.trouble_since_us = 1000000;
 			lane_on_refusal(&lane, SYNOD_RETRY, now_us, chance);
 			assert_in_range(lane.retry_us, now_us + cases[i].pause_us * 3 / 4,
-					now_us + cases[i].pause_us * 5 / 4);
+			                now_us + cases[i].pause_us * 5 / 4);
 		}
 	}
 }

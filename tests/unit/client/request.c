@@ -51,7 +51,7 @@ encodes_every_option_of_a_write(void **state)
 
 	(void)state;
 	assert_int_equal(request_write(&body, OP_PUT, "/a", slice_of("data"), &options, &why),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(operation_decode(OP_PUT, buffer_slice(&body), &operation, NULL), SYNOD_OK);
 	assert_true(slice_equal(operation.path, slice_of("/a")));
 	assert_true(slice_equal(operation.data, slice_of("data")));
@@ -75,12 +75,12 @@ tells_absent_from_empty(void **state)
 
 	(void)state;
 	assert_int_equal(request_write(&body, OP_PUT, "/a", request_data(NULL, 0), NULL, &why),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	operation_decode(OP_PUT, buffer_slice(&body), &operation, NULL);
 	assert_null(operation.data.bytes);
 	buffer_clear(&body);
 	assert_int_equal(request_write(&body, OP_PUT, "/a", request_data("", 0), NULL, &why),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	operation_decode(OP_PUT, buffer_slice(&body), &operation, NULL);
 	assert_non_null(operation.data.bytes);
 	assert_int_equal(operation.data.size, 0);
@@ -92,7 +92,7 @@ assert_refused(int error, uint8_t op, const char *path, const struct synod_write
 	why = NULL;
 	buffer_clear(&body);
 	assert_int_equal(request_write(&body, op, path, (struct slice){NULL, 0}, options, &why),
-			 error);
+	                 error);
 	assert_non_null(why);
 }
 
@@ -104,7 +104,7 @@ refuses_what_a_member_would_refuse(void **state)
 	const struct synod_condition huge = {.kind = (enum synod_condition_kind)4097};
 	const struct synod_condition nothing = {.kind = SYNOD_IF_DATA, .size = 1};
 	const struct synod_write_options bad_condition = {.conditions = &strange,
-							  .condition_count = 1};
+	                                                  .condition_count = 1};
 	const struct synod_write_options bad_kind = {.conditions = &huge, .condition_count = 1};
 	const struct synod_write_options bad_data = {.conditions = &nothing, .condition_count = 1};
 	const struct synod_write_options many = {.conditions = &strange, .condition_count = 65};
@@ -174,7 +174,7 @@ refuses_transactions_that_are_wrong(void **state)
 	assert_int_equal(request_txn(&body, &request, &why), SYNOD_BAD_ARGUMENT);
 	for (unsigned i = 0; i < 3; i++)
 		many[i] = (struct synod_operation){SYNOD_OP_PUT,    "/a", megabyte,
-						   sizeof megabyte, NULL, NULL};
+		                                   sizeof megabyte, NULL, NULL};
 	request.then_count = 3;
 	buffer_clear(&body);
 	assert_int_equal(request_txn(&body, &request, &why), SYNOD_TOO_LARGE);
@@ -197,7 +197,7 @@ knows_a_write_that_changes_nothing(void **state)
 	(void)state;
 	request_nothing(&body);
 	assert_int_equal(operation_decode(OP_DELETE, buffer_slice(&body), &operation, NULL),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(operation.condition_count, 1);
 }
 

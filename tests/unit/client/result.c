@@ -292,7 +292,7 @@ ask_transaction(void)
 		{.op = SYNOD_OP_CHECK, .path = "/d"},
 	};
 	const struct synod_transaction transaction = {.then_operations = operations,
-						      .then_count = 4};
+	                                              .then_count = 4};
 	const char *why = NULL;
 
 	assert_int_equal(request_txn(&body, &transaction, &why), SYNOD_OK);
@@ -406,8 +406,8 @@ takes_an_error_with_a_text_or_without(void **state)
 static void
 does_not_reserve_memory_for_counts_that_cannot_be(void **state)
 {
-	static const uint8_t hostile[] = {0x92, 0x9d, 0, 0, 0, 0,    0,	   0,	 0,    0,
-					  0,	0,    0, 0, 0, 0xdd, 0x7f, 0xff, 0xff, 0xff};
+	static const uint8_t hostile[] = {0x92, 0x9d, 0, 0, 0, 0,    0,    0,    0,    0,
+	                                  0,    0,    0, 0, 0, 0xdd, 0x7f, 0xff, 0xff, 0xff};
 
 	(void)state;
 	ask(OP_LIST, "/a");

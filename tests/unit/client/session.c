@@ -222,8 +222,8 @@ stays_with_a_member_that_answers(void **state)
 		fake_world_run_for(setting->world, 3000);
 	}
 	assert_int_equal(fake_member_connections(setting->members[0]) +
-				 fake_member_connections(setting->members[1]),
-			 1);
+	                         fake_member_connections(setting->members[1]),
+	                 1);
 }
 
 static void
@@ -407,7 +407,7 @@ reads_its_own_writes_at_any_member(void **state)
 	setting_get(setting, "/a", SYNOD_AT_LEAST, 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_OK);
 	assert_int_equal(fake_member_last_at_least(setting->members[0]),
-			 setting->ensemble->revision);
+	                 setting->ensemble->revision);
 }
 
 /* [parent stat, [[name]...], more] */
@@ -441,7 +441,7 @@ fetches_a_listing_in_pages_of_one_revision(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		pack_page(&pages[i], i * 100, 100, i < 2);
 		fault(0, (struct fake_fault){OP_LIST, 1, FAKE_RESULT, SYNOD_OK, NULL,
-					     buffer_slice(&pages[i]), 500 + i});
+		                             buffer_slice(&pages[i]), 500 + i});
 	}
 	setting_list(setting, "/", 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_OK);
@@ -467,10 +467,10 @@ starts_a_listing_again_when_it_changed_between_pages(void **state)
 	pack_page(&first, 0, 2, true);
 	pack_page(&whole, 1, 3, false);
 	fault(0, (struct fake_fault){OP_LIST, 1, FAKE_RESULT, SYNOD_OK, NULL, buffer_slice(&first),
-				     500});
+	                             500});
 	fault(0, (struct fake_fault){OP_LIST, 1, FAKE_ANSWER, SYNOD_CONFLICT, NULL, {NULL, 0}, 0});
 	fault(0, (struct fake_fault){OP_LIST, 1, FAKE_RESULT, SYNOD_OK, NULL, buffer_slice(&whole),
-				     501});
+	                             501});
 	setting_list(setting, "/", 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_OK);
 	assert_int_equal(reply.child_count, 3);

@@ -65,7 +65,7 @@ keeps_an_idle_session_alive(void **state)
 	fake_world_run_for(setting->world, 10 * TIMEOUT_MS);
 	assert_in_range(fake_member_keepalives(setting->members[0]), 29, 32);
 	assert_in_range(synod_session_remaining_ms(setting->synod),
-			TIMEOUT_MS * 2 / 3 - MARGIN_MS - 10, TIMEOUT_MS - MARGIN_MS);
+	                TIMEOUT_MS * 2 / 3 - MARGIN_MS - 10, TIMEOUT_MS - MARGIN_MS);
 	assert_int_equal(last_state(), SYNOD_CONNECTED);
 	assert_int_equal(fake_member_connections(setting->members[0]), 1);
 }
@@ -95,7 +95,7 @@ counts_the_deadline_from_when_the_message_was_sent(void **state)
 	assert_int_equal(setting_await(setting, &reply, 100), SYNOD_OK);
 	/* Two one-way delays for the answer to SESSION_OPEN and two for the write's. */
 	assert_in_range(synod_session_remaining_ms(setting->synod), TIMEOUT_MS - MARGIN_MS - 1,
-			TIMEOUT_MS - MARGIN_MS - 1);
+	                TIMEOUT_MS - MARGIN_MS - 1);
 }
 
 static void
@@ -110,7 +110,7 @@ tells_that_it_is_suspended_and_when_time_is_up(void **state)
 	assert_int_equal(setting->state_count, 2);
 	assert_int_equal(setting->states[1], SYNOD_SUSPENDED);
 	assert_in_range(setting->remaining_ms[1], TIMEOUT_MS - MARGIN_MS - 20,
-			TIMEOUT_MS - MARGIN_MS);
+	                TIMEOUT_MS - MARGIN_MS);
 	fake_world_run_for(setting->world, TIMEOUT_MS);
 	assert_int_equal(setting->state_count, 3);
 	assert_int_equal(setting->states[2], SYNOD_SUSPENDED);
@@ -189,7 +189,7 @@ says_unknown_for_sent_writes_and_repeats_the_others_when_the_session_ends(void *
 	(void)state;
 	open_with_session(1);
 	fake_member_fault(setting->members[0],
-			  (struct fake_fault){OP_PUT, 1, FAKE_END_SESSION, 0, NULL, {NULL, 0}, 0});
+	                  (struct fake_fault){OP_PUT, 1, FAKE_END_SESSION, 0, NULL, {NULL, 0}, 0});
 	for (unsigned i = 0; i < SESSION_WINDOW + 10; i++)
 		setting_put(setting, "/a", 0, &replies[i]);
 	assert_int_equal(setting_await(setting, &replies[SESSION_WINDOW + 9], 2000), SYNOD_OK);
@@ -208,14 +208,14 @@ says_unknown_for_sent_writes_when_the_session_is_gone_after_a_reconnect(void **s
 	(void)state;
 	open_with_session(1);
 	fake_member_fault(setting->members[0],
-			  (struct fake_fault){OP_PUT, 1, FAKE_EXECUTE_DROP, 0, NULL, {NULL, 0}, 0});
+	                  (struct fake_fault){OP_PUT, 1, FAKE_EXECUTE_DROP, 0, NULL, {NULL, 0}, 0});
 	fake_member_fault(setting->members[0], (struct fake_fault){OP_SESSION_ATTACH,
-								   1,
-								   FAKE_ANSWER,
-								   SYNOD_SESSION_ENDED,
-								   NULL,
-								   {NULL, 0},
-								   0});
+	                                                           1,
+	                                                           FAKE_ANSWER,
+	                                                           SYNOD_SESSION_ENDED,
+	                                                           NULL,
+	                                                           {NULL, 0},
+	                                                           0});
 	setting_put(setting, "/a", 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 1000), SYNOD_UNKNOWN);
 	assert_int_equal(last_state(), SYNOD_EXPIRED);
@@ -249,12 +249,12 @@ tells_writers_why_no_session_can_be_opened(void **state)
 
 	(void)state;
 	fake_member_fault(setting->members[0], (struct fake_fault){OP_SESSION_OPEN,
-								   1,
-								   FAKE_ANSWER,
-								   SYNOD_NO_SPACE,
-								   "the disk is nearly full",
-								   {NULL, 0},
-								   0});
+	                                                           1,
+	                                                           FAKE_ANSWER,
+	                                                           SYNOD_NO_SPACE,
+	                                                           "the disk is nearly full",
+	                                                           {NULL, 0},
+	                                                           0});
 	setting_open(setting, 1, TIMEOUT_MS);
 	setting_put(setting, "/a", 0, &reply);
 	assert_int_equal(setting_await(setting, &reply, 100), SYNOD_NO_SPACE);

@@ -18,9 +18,9 @@
 #include "shared/error.h"
 #include "tests/support/fake_member.h"
 
-#define THREADS	       4
-#define CALLS	       200
-#define CHAIN	       5000
+#define THREADS        4
+#define CALLS          200
+#define CHAIN          5000
 #define CHAIN_PARALLEL 64
 
 static struct transport *transport;
@@ -74,8 +74,8 @@ wait_for(atomic_uint *count, unsigned wanted)
 static void
 refuses_bad_options(void **state)
 {
-	static const char *const endpoints[] = {"",	 ",",	      "a:0",	 "a:70000",
-						"a b:1", "[::1:7400", "a:1,,b:2"};
+	static const char *const endpoints[] = {"",      ",",         "a:0",     "a:70000",
+	                                        "a b:1", "[::1:7400", "a:1,,b:2"};
 	struct synod_options options = {0};
 
 	(void)state;
@@ -200,12 +200,12 @@ sends_and_receives_the_largest_data(void **state)
 	stat_encode(&answer, &stat);
 	pack_binary(&answer, (struct slice){(const uint8_t *)data, DATA_SIZE_MAX});
 	fake_member_fault(member, (struct fake_fault){OP_GET, 1, FAKE_RESULT, SYNOD_OK, NULL,
-						      buffer_slice(&answer), 0});
+	                                              buffer_slice(&answer), 0});
 	open_handle();
 	for (unsigned i = 0; i < 20; i++)
 		assert_int_equal(synod_put(synod, "/a", data, DATA_SIZE_MAX, NULL, NULL), SYNOD_OK);
 	assert_int_equal(synod_put(synod, "/a", data, DATA_SIZE_MAX + 1, NULL, NULL),
-			 SYNOD_TOO_LARGE);
+	                 SYNOD_TOO_LARGE);
 	assert_int_equal(synod_get(synod, "/a", NULL, &result), SYNOD_OK);
 	assert_int_equal(result->node.size, DATA_SIZE_MAX);
 	assert_memory_equal(result->node.data, data, DATA_SIZE_MAX + 1);
@@ -238,7 +238,7 @@ survives_a_member_that_hangs_up_while_much_is_sent(void **state)
 	assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
 	fake_member_fault(member, (struct fake_fault){OP_PUT, 3, FAKE_DROP, 0, NULL, {NULL, 0}, 0});
 	fake_member_fault(member,
-			  (struct fake_fault){OP_PUT, 3, FAKE_EXECUTE_DROP, 0, NULL, {NULL, 0}, 0});
+	                  (struct fake_fault){OP_PUT, 3, FAKE_EXECUTE_DROP, 0, NULL, {NULL, 0}, 0});
 	open_handle();
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(synod_put(synod, "/a", data, sizeof data, NULL, NULL), SYNOD_OK);
@@ -440,7 +440,7 @@ tells_the_status_of_every_endpoint(void **state)
 
 	(void)state;
 	snprintf(endpoints, sizeof endpoints, "%s,127.0.0.1:1,localhost:%s",
-		 fake_member_address(member), strrchr(fake_member_address(member), ':') + 1);
+	         fake_member_address(member), strrchr(fake_member_address(member), ':') + 1);
 	assert_int_equal(synod_open(&options, &synod), SYNOD_OK);
 	assert_int_equal(synod_status(synod, 3000, &status), SYNOD_OK);
 	/* The same member under two names is one. */
@@ -463,7 +463,7 @@ tells_of_a_member_that_does_not_answer_in_time(void **state)
 
 	(void)state;
 	fake_member_fault(member,
-			  (struct fake_fault){OP_STATUS, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
+	                  (struct fake_fault){OP_STATUS, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
 	open_handle();
 	assert_int_equal(synod_status(synod, 100, &status), SYNOD_OK);
 	assert_int_equal(status->member_count, 1);

@@ -138,7 +138,7 @@ keeps_a_refusal_as_the_answer(void **state)
 	fixture_open(&fixture);
 	assert_int_equal(write_body(&fixture, OP_REFUSED, slice_of("\x14")), SYNOD_BAD_PATH);
 	assert_int_equal(write_body(&fixture, OP_REFUSED, slice_of("\xcd\x7f\xff")),
-			 SYNOD_BAD_MESSAGE); /* an error that nobody knows */
+	                 SYNOD_BAD_MESSAGE); /* an error that nobody knows */
 	assert_int_equal(put_as(&fixture, 3, 0, "/a", "x"), SYNOD_OK);
 	assert_int_equal(put_as(&fixture, 1, 0, "/a", "x"), SYNOD_BAD_PATH);
 	assert_int_equal(stat_of(&fixture, "/a").version, 0);

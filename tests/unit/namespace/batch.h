@@ -25,7 +25,7 @@ batch_if(struct batch *batch, const struct condition *condition)
 
 static inline void
 batch_add_with(struct batch *batch, int branch, const struct operation *operation,
-	       const struct condition *conditions)
+               const struct condition *conditions)
 {
 	struct buffer *out = &batch->branches[branch];
 
@@ -37,7 +37,7 @@ batch_add_with(struct batch *batch, int branch, const struct operation *operatio
 
 static inline void
 batch_add(struct batch *batch, int branch, uint8_t op, uint32_t flags, const char *path,
-	  const char *data)
+          const char *data)
 {
 	struct operation operation = {.op = op, .flags = flags, .path = slice_of(path)};
 

@@ -49,8 +49,8 @@ chunks(struct fixture *fixture)
 	uint64_t count;
 
 	assert_int_equal(sqlite3_prepare_v2(fixture->db, "SELECT count(*) FROM change", -1,
-					    &statement, NULL),
-			 SQLITE_OK);
+	                                    &statement, NULL),
+	                 SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	count = (uint64_t)sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);

@@ -15,7 +15,7 @@ assert_round_trip(const struct command *command)
 	/* Every shorter prefix is refused. */
 	for (size_t size = 0; size < packed.size; size++)
 		assert_int_equal(command_decode((struct slice){packed.bytes, size}, &decoded),
-				 SYNOD_BAD_MESSAGE);
+		                 SYNOD_BAD_MESSAGE);
 	buffer_fini(&packed);
 	buffer_fini(&again);
 }
@@ -25,27 +25,27 @@ round_trips_every_type(void **state)
 {
 	const struct command commands[] = {
 		{.type = COMMAND_CLIENT,
-		 .uptime_ms = 1,
-		 .wall_ms = UINT64_MAX,
-		 .session = 3,
-		 .seq = 4,
-		 .acknowledged = 2,
-		 .op = OP_PUT,
-		 .body = slice_of("\x92\x01\x90")},
+	         .uptime_ms = 1,
+	         .wall_ms = UINT64_MAX,
+	         .session = 3,
+	         .seq = 4,
+	         .acknowledged = 2,
+	         .op = OP_PUT,
+	         .body = slice_of("\x92\x01\x90")},
 		{.type = COMMAND_EXPIRE,
-		 .uptime_ms = 1,
-		 .wall_ms = 2,
-		 .session = 3,
-		 .generation = 4,
-		 .ballot = {5, 6, 7}},
+	         .uptime_ms = 1,
+	         .wall_ms = 2,
+	         .session = 3,
+	         .generation = 4,
+	         .ballot = {5, 6, 7}},
 		{.type = COMMAND_MEMBER,
-		 .uptime_ms = 1,
-		 .wall_ms = 2,
-		 .member = 3,
-		 .name = slice_of("a"),
-		 .peer_address = slice_of("b:1"),
-		 .client_address = slice_of("c:2"),
-		 .disk_id = slice_of("0123456789abcdef")},
+	         .uptime_ms = 1,
+	         .wall_ms = 2,
+	         .member = 3,
+	         .name = slice_of("a"),
+	         .peer_address = slice_of("b:1"),
+	         .client_address = slice_of("c:2"),
+	         .disk_id = slice_of("0123456789abcdef")},
 		{.type = COMMAND_START, .ballot = {1, 2, 3}},
 	};
 
@@ -58,11 +58,11 @@ static void
 reads_every_field_back(void **state)
 {
 	struct command command = {.type = COMMAND_EXPIRE,
-				  .uptime_ms = 1,
-				  .wall_ms = 2,
-				  .session = 3,
-				  .generation = 4,
-				  .ballot = {5, 6, 7}};
+	                          .uptime_ms = 1,
+	                          .wall_ms = 2,
+	                          .session = 3,
+	                          .generation = 4,
+	                          .ballot = {5, 6, 7}};
 	struct buffer packed = BUFFER_EMPTY;
 	struct command decoded;
 
@@ -90,10 +90,10 @@ refuses_what_is_no_command(void **state)
 	static const char *const texts[] = {
 		"",
 		"\x90",
-		"\x94\x05\x01\x02\x03",				/* unknown type */
-		"\x93\x04\x01\x02",				/* a field short */
-		"\x94\x04\x01\x02\x03\x04",			/* a byte too many */
-		"\x94\x04\x01\x02\xa1x",			/* text for a number */
+		"\x94\x05\x01\x02\x03",                         /* unknown type */
+		"\x93\x04\x01\x02",                             /* a field short */
+		"\x94\x04\x01\x02\x03\x04",                     /* a byte too many */
+		"\x94\x04\x01\x02\xa1x",                        /* text for a number */
 		"\x98\x01\x01\x01\x01\x01\x01\xcd\x01\x02\xc0", /* op beyond a byte */
 		"\xdd\xff\xff\xff\xff\x01",
 	};

@@ -25,20 +25,20 @@ compares_numbers(void **state)
 	created = fixture.slot;
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_EQUAL, NULL, 0), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_EQUAL, NULL, 0),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_NOT_EQUAL, NULL, 1),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_LESS, NULL, 2), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_GREATER, NULL, 2),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_CREATED, RELATION_EQUAL, NULL, created),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_MODIFIED, RELATION_GREATER, NULL, created),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_OWNER, RELATION_EQUAL, NULL, 0), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_CHILDREN, RELATION_EQUAL, "/", 2), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_CHILDREN_VERSION, RELATION_EQUAL, "/", 3),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	fixture_close(&fixture);
 }
 
@@ -52,14 +52,14 @@ knows_only_absence_of_a_missing_node(void **state)
 	put(&fixture, "/a", "x");
 	assert_int_equal(set_if(&fixture, CONDITION_EXISTS, RELATION_EQUAL, "/b", 0), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_EXISTS, RELATION_EQUAL, "/b", 1),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_EXISTS, RELATION_EQUAL, NULL, 1), SYNOD_OK);
 	assert_int_equal(set_if(&fixture, CONDITION_EXISTS, RELATION_EQUAL, NULL, 0),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_NOT_EQUAL, "/b", 5),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_EQUAL, "/b", 0),
-			 SYNOD_CONFLICT);
+	                 SYNOD_CONFLICT);
 	fixture_close(&fixture);
 }
 
@@ -71,7 +71,7 @@ answers_not_found_before_conflict(void **state)
 	(void)state;
 	fixture_open(&fixture);
 	assert_int_equal(set_if(&fixture, CONDITION_VERSION, RELATION_EQUAL, NULL, 0),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	fixture_close(&fixture);
 }
 
@@ -112,9 +112,9 @@ needs_all_of_them(void **state)
 	struct condition conditions[] = {
 		{.kind = CONDITION_EXISTS, .relation = RELATION_EQUAL, .number = 0},
 		{.kind = CONDITION_EXISTS,
-		 .relation = RELATION_EQUAL,
-		 .path = slice_of("/b"),
-		 .number = 1},
+	         .relation = RELATION_EQUAL,
+	         .path = slice_of("/b"),
+	         .number = 1},
 	};
 
 	(void)state;

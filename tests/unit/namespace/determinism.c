@@ -96,9 +96,9 @@ add_expiry(struct stream *stream)
 {
 	unsigned which = chance_below(&stream->chance, SESSIONS);
 	struct command command = {.type = COMMAND_EXPIRE,
-				  .session = stream->sessions[which],
-				  .generation = 1,
-				  .ballot = stream->ballot};
+	                          .session = stream->sessions[which],
+	                          .generation = 1,
+	                          .ballot = stream->ballot};
 
 	if (chance_one_in(&stream->chance, 2))
 		command.ballot.round++;
@@ -109,11 +109,11 @@ static void
 add_member(struct stream *stream)
 {
 	struct command command = {.type = COMMAND_MEMBER,
-				  .member = 1 + chance_below(&stream->chance, 3),
-				  .name = slice_of("m"),
-				  .peer_address = slice_of("p:1"),
-				  .client_address = slice_of("c:1"),
-				  .disk_id = slice_of("0123456789abcdef")};
+	                          .member = 1 + chance_below(&stream->chance, 3),
+	                          .name = slice_of("m"),
+	                          .peer_address = slice_of("p:1"),
+	                          .client_address = slice_of("c:1"),
+	                          .disk_id = slice_of("0123456789abcdef")};
 
 	if (chance_one_in(&stream->chance, 2))
 		command.name = slice_of("n");
@@ -204,7 +204,7 @@ open_bare(struct fixture *fixture, unsigned cache_nodes)
 
 static void
 run_all(struct fixture *fixture, const struct stream *stream, unsigned commit_every,
-	struct outcome *outcomes)
+        struct outcome *outcomes)
 {
 	while (fixture->slot < stream->count) {
 		uint64_t index = fixture->slot;
@@ -218,7 +218,7 @@ run_all(struct fixture *fixture, const struct stream *stream, unsigned commit_ev
 /* Commits, crashes and reads at random; what is applied again must come out the same. */
 static void
 run_with_crashes(struct fixture *fixture, const struct stream *stream, uint64_t seed,
-		 const struct outcome *expected)
+                 const struct outcome *expected)
 {
 	struct chance chance = {seed};
 	unsigned crashes = 0;

@@ -32,7 +32,7 @@ struct fixture {
 	uint64_t uptime_ms;
 	uint64_t wall_ms;
 	struct applied applied; /* of the last command, */
-	struct buffer result;	/* and its result */
+	struct buffer result;   /* and its result */
 };
 
 static inline struct slice
@@ -71,10 +71,10 @@ apply_value(struct fixture *fixture, struct slice value)
 
 	buffer_clear(&fixture->result);
 	error = namespace_apply(fixture->namespace, ++fixture->slot, value, &fixture->applied,
-				&fixture->result);
+	                        &fixture->result);
 	if (error != SYNOD_OK)
 		fail_msg("namespace_apply: %s: %s", error_name(error),
-			 namespace_why(fixture->namespace));
+		         namespace_why(fixture->namespace));
 	return fixture->applied.error;
 }
 
@@ -112,7 +112,7 @@ open_session_as(struct fixture *fixture, uint64_t timeout_ms, uint8_t secret)
 
 static inline void
 fixture_open_with(struct fixture *fixture, const char *file,
-		  const struct namespace_options *options)
+                  const struct namespace_options *options)
 {
 	*fixture = (struct fixture){.wall_ms = 1000};
 	if (options != NULL)
@@ -170,7 +170,7 @@ write_body(struct fixture *fixture, uint8_t op, struct slice body)
 
 static inline int
 write_operation(struct fixture *fixture, const struct operation *operation,
-		const struct condition *conditions)
+                const struct condition *conditions)
 {
 	struct buffer body = BUFFER_EMPTY;
 	int error;
@@ -261,7 +261,7 @@ deleted_count(const struct fixture *fixture)
 
 static inline int
 read_operation(struct fixture *fixture, const struct operation *operation,
-	       const struct condition *conditions)
+               const struct condition *conditions)
 {
 	struct buffer body = BUFFER_EMPTY;
 	uint64_t revision;
@@ -270,8 +270,8 @@ read_operation(struct fixture *fixture, const struct operation *operation,
 	operation_encode(&body, operation, conditions);
 	buffer_clear(&fixture->result);
 	assert_int_equal(namespace_read(fixture->namespace, operation->op, buffer_slice(&body),
-					&error, &revision, &fixture->result),
-			 SYNOD_OK);
+	                                &error, &revision, &fixture->result),
+	                 SYNOD_OK);
 	assert_true(revision == namespace_revision(fixture->namespace));
 	buffer_fini(&body);
 	return error;

@@ -66,11 +66,11 @@ covers_every_field_of_every_row(void **state)
 		"UPDATE member SET id = 7",
 	};
 	struct command member = {.type = COMMAND_MEMBER,
-				 .member = 1,
-				 .name = slice_of("a"),
-				 .peer_address = slice_of("p"),
-				 .client_address = slice_of("c"),
-				 .disk_id = slice_of("0123456789abcdef")};
+	                         .member = 1,
+	                         .name = slice_of("a"),
+	                         .peer_address = slice_of("p"),
+	                         .client_address = slice_of("c"),
+	                         .disk_id = slice_of("0123456789abcdef")};
 	struct fixture fixture;
 
 	(void)state;

@@ -5,11 +5,11 @@ static int
 record(struct fixture *fixture, uint64_t id, const char *name, const char *client)
 {
 	struct command command = {.type = COMMAND_MEMBER,
-				  .member = id,
-				  .name = slice_of(name),
-				  .peer_address = slice_of("127.0.0.1:1"),
-				  .client_address = slice_of(client),
-				  .disk_id = slice_of("0123456789abcdef")};
+	                          .member = id,
+	                          .name = slice_of(name),
+	                          .peer_address = slice_of("127.0.0.1:1"),
+	                          .client_address = slice_of(client),
+	                          .disk_id = slice_of("0123456789abcdef")};
 
 	return apply(fixture, &command);
 }
@@ -28,7 +28,7 @@ see(void *context, const struct command *member)
 	assert_int_equal(member->disk_id.size, DISK_ID_SIZE);
 	seen->ids[seen->count] = member->member;
 	snprintf(seen->clients[seen->count++], 32, "%.*s", (int)member->client_address.size,
-		 (const char *)member->client_address.bytes);
+	         (const char *)member->client_address.bytes);
 }
 
 static void

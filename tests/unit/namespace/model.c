@@ -116,7 +116,7 @@ model_holds(struct model *model, const struct condition *condition)
 	uint64_t number;
 
 	snprintf(path, sizeof path, "%.*s", (int)condition->path.size,
-		 (const char *)condition->path.bytes);
+	         (const char *)condition->path.bytes);
 	node = model_find(model, path);
 	if (condition->kind == CONDITION_EXISTS)
 		return (node != NULL) == (condition->number == 1);
@@ -151,7 +151,7 @@ model_create(struct model *model, const struct random_operation *random, uint64_
 	snprintf(path, sizeof path, "%s", random->path);
 	if ((operation->flags & OP_SEQUENTIAL) != 0)
 		snprintf(path, sizeof path, "%s%010llu", random->path,
-			 parent != NULL ? (unsigned long long)parent->sequence : 0);
+		         parent != NULL ? (unsigned long long)parent->sequence : 0);
 	if (parent == NULL && (operation->flags & OP_PARENTS) == 0)
 		return SYNOD_NO_PARENT;
 	if (model_find(model, path) != NULL)
@@ -200,7 +200,7 @@ model_apply(struct model *model, const struct random_operation *random, uint64_t
 	case OP_DELETE: return model_delete(model, random, slot);
 	default:
 		return model_find(model, random->path) != NULL ? model_set(model, random, slot)
-							       : model_create(model, random, slot);
+		                                               : model_create(model, random, slot);
 	}
 }
 

@@ -103,7 +103,7 @@ refuses_a_schema_that_lacks_a_table(void **state)
 
 static int
 refuse_everything(void *context, int action, const char *a, const char *b, const char *c,
-		  const char *d)
+                  const char *d)
 {
 	(void)context, (void)a, (void)b, (void)c, (void)d;
 	return action == SQLITE_INSERT || action == SQLITE_UPDATE ? SQLITE_DENY : SQLITE_OK;

@@ -150,9 +150,9 @@ starts_a_missing_parents_sequence_at_zero(void **state)
 	(void)state;
 	fixture_open(&fixture);
 	assert_int_equal(write_node(&fixture, OP_CREATE, OP_SEQUENTIAL, "/q/n", NULL),
-			 SYNOD_NO_PARENT);
+	                 SYNOD_NO_PARENT);
 	assert_int_equal(write_node(&fixture, OP_CREATE, OP_SEQUENTIAL | OP_PARENTS, "/q/n", NULL),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_true(slice_equal(written(&fixture).path, slice_of("/q/n0000000000")));
 	fixture_close(&fixture);
 }
@@ -167,7 +167,7 @@ refuses_a_sequential_name_that_is_taken(void **state)
 	create(&fixture, "/q");
 	create(&fixture, "/q/n0000000001");
 	assert_int_equal(write_node(&fixture, OP_CREATE, OP_SEQUENTIAL, "/q/n", NULL),
-			 SYNOD_EXISTS);
+	                 SYNOD_EXISTS);
 	fixture_close(&fixture);
 }
 

@@ -54,9 +54,9 @@ static void
 deletes_a_subtree_and_nothing_beside_it(void **state)
 {
 	static const char *const inside[] = {"/a/b",  "/a/b/c", "/a/b/c/d",
-					     "/a/b!", "/a/b0",	"/a/z"};
+	                                     "/a/b!", "/a/b0",  "/a/z"};
 	static const char *const outside[] = {"/a!", "/a!/b", "/a-b", "/a.",
-					      "/a0", "/a0/b", "/aa/b"};
+	                                      "/a0", "/a0/b", "/aa/b"};
 	struct fixture fixture;
 	uint64_t nodes;
 	struct node_stat root;
@@ -98,7 +98,7 @@ see(void *context, const struct change *change)
 	assert_true(change->revision == seen->revision);
 	assert_int_equal(change->ordinal, seen->count);
 	snprintf(seen->paths[seen->count++], 16, "%.*s", (int)change->path.size,
-		 (const char *)change->path.bytes);
+	         (const char *)change->path.bytes);
 	return true;
 }
 
@@ -135,7 +135,7 @@ answers_with_the_top_node_as_it_was(void **state)
 	put(&fixture, "/a", "top");
 	put(&fixture, "/a/b", "below");
 	assert_int_equal(write_node(&fixture, OP_DELETE, OP_RECURSIVE | OP_PREVIOUS, "/a", NULL),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	cursor_init(&cursor, buffer_slice(&fixture.result));
 	assert_int_equal(cursor_array(&cursor), 2);
 	assert_int_equal(cursor_u64(&cursor), 2);

@@ -117,9 +117,9 @@ lists_stat_and_data_on_request(void **state)
 	assert_int_equal(listing.children[0].stat.version, 1);
 	assert_true(slice_equal(listing.children[0].data, slice_of("beta")));
 	assert_int_equal(list(&fixture,
-			      &(struct operation){.op = OP_LIST, .path = slice_of("/none")},
-			      &listing),
-			 SYNOD_NOT_FOUND);
+	                      &(struct operation){.op = OP_LIST, .path = slice_of("/none")},
+	                      &listing),
+	                 SYNOD_NOT_FOUND);
 	fixture_close(&fixture);
 }
 

@@ -70,7 +70,7 @@ random_condition(struct chance *chance, struct random_operation *random)
 {
 	struct condition *condition = &random->condition;
 	static const uint8_t kinds[] = {CONDITION_EXISTS, CONDITION_VERSION, CONDITION_CHILDREN,
-					CONDITION_CHILDREN_VERSION};
+	                                CONDITION_CHILDREN_VERSION};
 
 	random_path(chance, random->condition_path);
 	condition->path = slice_of(random->condition_path);
@@ -86,7 +86,7 @@ static inline void
 random_operation(struct chance *chance, struct random_operation *random, unsigned size_max)
 {
 	static const uint8_t ops[] = {OP_CREATE, OP_CREATE, OP_SET,    OP_PUT,
-				      OP_PUT,	 OP_PUT,    OP_DELETE, OP_DELETE};
+	                              OP_PUT,    OP_PUT,    OP_DELETE, OP_DELETE};
 	struct operation *operation = &random->operation;
 
 	memset(random, 0, sizeof *random);

@@ -82,7 +82,7 @@ ends_some_between_commits(void **state)
 		fixture.session = ids[i];
 		fixture.seq = 0;
 		assert_int_equal(write_body(&fixture, OP_SESSION_CLOSE, slice_of("\x90")),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 	}
 	assert_int_equal(count_sessions(&fixture), COUNT + 1 - (COUNT + 2) / 3);
 	commit(&fixture);

@@ -11,9 +11,9 @@ static int
 expire(struct fixture *fixture, uint64_t session, uint64_t generation, struct command_ballot ballot)
 {
 	struct command command = {.type = COMMAND_EXPIRE,
-				  .session = session,
-				  .generation = generation,
-				  .ballot = ballot};
+	                          .session = session,
+	                          .generation = generation,
+	                          .ballot = ballot};
 
 	return apply(fixture, &command);
 }
@@ -27,15 +27,15 @@ attach(struct fixture *fixture, uint64_t session, uint8_t secret)
 	memset(secret_hash, secret, sizeof secret_hash);
 	buffer_clear(&fixture->result);
 	assert_int_equal(namespace_attach(fixture->namespace, session,
-					  (struct slice){secret_hash, sizeof secret_hash}, &error,
-					  &fixture->result),
-			 SYNOD_OK);
+	                                  (struct slice){secret_hash, sizeof secret_hash}, &error,
+	                                  &fixture->result),
+	                 SYNOD_OK);
 	return error;
 }
 
 static void
 assert_session_facts(const struct fixture *fixture, uint64_t session, uint64_t timeout_ms,
-		     uint64_t seq)
+                     uint64_t seq)
 {
 	struct cursor cursor;
 
@@ -99,7 +99,7 @@ refuses_to_open_with_a_malformed_body(void **state)
 	(void)state;
 	fixture_open(&fixture);
 	command.body = slice_of("\x92\x01\xc4\x03"
-				"abc"); /* a hash of three bytes */
+	                        "abc"); /* a hash of three bytes */
 	assert_int_equal(apply(&fixture, &command), SYNOD_BAD_MESSAGE);
 	command.body = slice_of("\x91\x01");
 	assert_int_equal(apply(&fixture, &command), SYNOD_BAD_MESSAGE);

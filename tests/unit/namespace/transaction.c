@@ -29,9 +29,9 @@ takes_the_branch_that_its_conditions_say(void **state)
 	struct fixture fixture;
 	struct batch batch = {0};
 	struct condition condition = {.kind = CONDITION_EXISTS,
-				      .relation = RELATION_EQUAL,
-				      .path = slice_of("/a"),
-				      .number = 1};
+	                              .relation = RELATION_EQUAL,
+	                              .path = slice_of("/a"),
+	                              .number = 1};
 
 	(void)state;
 	fixture_open(&fixture);
@@ -238,7 +238,7 @@ accepts_empty_branches_and_refuses_rubbish(void **state)
 	assert_int_equal(batch_result(&fixture).count, 0);
 	assert_true(namespace_revision(fixture.namespace) == revision);
 	assert_int_equal(write_body(&fixture, OP_TXN, slice_of("\x93\x90\x90\xc0")),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	fixture_close(&fixture);
 }
 

@@ -18,8 +18,8 @@
 #include "tests/support/visitor.h"
 
 #define CONNECTIONS_MAX 100
-#define IDLE_MS		60000
-#define DEADLINE_MS	20000
+#define IDLE_MS         60000
+#define DEADLINE_MS     20000
 
 struct service {
 	struct actor *actor;
@@ -463,8 +463,8 @@ refuses_requests_before_the_greeting(void **state)
 static void
 refuses_frames_that_are_not_for_clients(void **state)
 {
-	static const uint8_t types[] = {FRAME_HELLO,	FRAME_PAXOS,	FRAME_FORWARD,
-					FRAME_SESSIONS, FRAME_RESPONSE, 255};
+	static const uint8_t types[] = {FRAME_HELLO,    FRAME_PAXOS,    FRAME_FORWARD,
+	                                FRAME_SESSIONS, FRAME_RESPONSE, 255};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof types; i++) {
@@ -491,8 +491,8 @@ refuses_malformed_requests(void **state)
 static void
 refuses_a_frame_larger_than_any_request(void **state)
 {
-	static const uint8_t header[FRAME_HEADER_SIZE] = {0x7f, 0xff, 0xff,	     0xff,
-							  'S',	'Y',  FRAME_VERSION, FRAME_REQUEST};
+	static const uint8_t header[FRAME_HEADER_SIZE] = {0x7f, 0xff, 0xff,          0xff,
+	                                                  'S',  'Y',  FRAME_VERSION, FRAME_REQUEST};
 	struct visitor visitor;
 
 	(void)state;

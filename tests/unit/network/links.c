@@ -16,7 +16,7 @@
 #include "shared/log.h"
 #include "tests/support/visitor.h"
 
-#define MEMBERS	    3
+#define MEMBERS     3
 #define SILENCE_MS  300
 #define DEADLINE_MS 20000
 
@@ -118,10 +118,10 @@ set_open(uint64_t id)
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		set->identity.members[i].id = i + 1;
 		snprintf(set->identity.members[i].name, sizeof set->identity.members[i].name, "m%u",
-			 i + 1);
+		         i + 1);
 		/* Nobody listens there: members that a test does not open stay away. */
 		snprintf(set->identity.members[i].address, sizeof set->identity.members[i].address,
-			 "127.0.0.1:1");
+		         "127.0.0.1:1");
 	}
 	assert_int_equal(SYNOD_OK, links_new(&options, now_ms(), &set->links, why));
 }
@@ -131,7 +131,7 @@ static void
 introduce(uint64_t at, uint64_t of)
 {
 	snprintf(sets[at].identity.members[of - 1].address, MEMBER_ADDRESS_MAX, "%s",
-		 links_address(sets[of].links));
+	         links_address(sets[of].links));
 }
 
 static void
@@ -608,7 +608,7 @@ refuses_a_member_that_answers_at_anothers_address(void **state)
 	set_open(3);
 	/* Member 3 believes that 2 is where 1 is. */
 	snprintf(sets[3].identity.members[1].address, MEMBER_ADDRESS_MAX, "%s",
-		 links_address(sets[1].links));
+	         links_address(sets[1].links));
 	run_until(sets[1].down_count[3] > 1);
 	assert_int_equal(0, sets[3].up_count[2]);
 	assert_int_equal(0, sets[3].up_count[1]);

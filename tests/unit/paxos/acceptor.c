@@ -19,24 +19,24 @@ static void
 prepare(struct world *world, struct ballot ballot)
 {
 	alone_receive(world,
-		      (struct paxos_message){
+	              (struct paxos_message){
 			      .type = MESSAGE_PREPARE, .from = ballot.member, .ballot = ballot},
-		      0);
+	              0);
 }
 
 /* COUNT entries after PREVIOUS, of an adopted log that ends at TARGET. */
 static void
 sync_page(struct world *world, struct ballot ballot, uint64_t previous, uint32_t count,
-	  uint64_t target, uint64_t chosen)
+          uint64_t target, uint64_t chosen)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_ACCEPT_SYNC,
-					     .from = ballot.member,
-					     .ballot = ballot,
-					     .length = target,
-					     .previous = previous,
-					     .chosen = chosen},
-		      count);
+	              (struct paxos_message){.type = MESSAGE_ACCEPT_SYNC,
+	                                     .from = ballot.member,
+	                                     .ballot = ballot,
+	                                     .length = target,
+	                                     .previous = previous,
+	                                     .chosen = chosen},
+	              count);
 }
 
 static void
@@ -44,12 +44,12 @@ accept(struct world *world, struct ballot ballot, uint64_t previous, uint32_t co
        uint64_t chosen)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_ACCEPT,
-					     .from = ballot.member,
-					     .ballot = ballot,
-					     .previous = previous,
-					     .chosen = chosen},
-		      count);
+	              (struct paxos_message){.type = MESSAGE_ACCEPT,
+	                                     .from = ballot.member,
+	                                     .ballot = ballot,
+	                                     .previous = previous,
+	                                     .chosen = chosen},
+	              count);
 }
 
 /* Slots 1 to 3 are accepted at BALLOT and durable. */
@@ -126,12 +126,12 @@ sends_the_suffix_that_the_candidate_lacks(void **state)
 	accept_three(&world, low);
 	world.now_ms += 300; /* the leader has fallen silent */
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_PREPARE,
-					     .from = 3,
-					     .ballot = middle,
-					     .accepted = low,
-					     .length = 1},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PREPARE,
+	                                     .from = 3,
+	                                     .ballot = middle,
+	                                     .accepted = low,
+	                                     .length = 1},
+	              0);
 	alone_persist(&world);
 	promise = alone_sent(&world, MESSAGE_PROMISE, 3);
 	assert_non_null(promise);
@@ -155,12 +155,12 @@ sends_no_suffix_to_a_candidate_of_a_higher_accepted_ballot(void **state)
 	accept_three(&world, low);
 	world.now_ms += 300;
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_PREPARE,
-					     .from = 3,
-					     .ballot = {1, 9, 3},
-					     .accepted = middle,
-					     .length = 1},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PREPARE,
+	                                     .from = 3,
+	                                     .ballot = {1, 9, 3},
+	                                     .accepted = middle,
+	                                     .length = 1},
+	              0);
 	alone_persist(&world);
 	promise = alone_sent(&world, MESSAGE_PROMISE, 3);
 	assert_non_null(promise);
@@ -277,7 +277,7 @@ keeps_its_own_votes_until_chosen_values_reach_beyond_them(void **state)
 	alone_persist(&world);
 	sync_page(&world, middle, 0, 2, 9, 9);
 	assert_int_equal(alone_view(&world).length,
-			 3); /* two chosen values would cut a third vote */
+	                 3); /* two chosen values would cut a third vote */
 	sync_page(&world, middle, 2, 2, 9, 9);
 	assert_int_equal(alone_view(&world).length, 4);
 	assert_true(ballot_equal(alone_view(&world).accepted, low)); /* learned, not accepted */
@@ -298,12 +298,12 @@ does_not_take_chosen_from_another_ballot(void **state)
 	prepare(&world, middle);
 	alone_persist(&world);
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_HEARTBEAT,
-					     .from = 3,
-					     .ballot = middle,
-					     .chosen = 3,
-					     .sequence = 1},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_HEARTBEAT,
+	                                     .from = 3,
+	                                     .ballot = middle,
+	                                     .chosen = 3,
+	                                     .sequence = 1},
+	              0);
 	assert_int_equal(alone_view(&world).chosen, 0);
 	world_fini(&world);
 }
@@ -317,11 +317,11 @@ takes_no_entries_without_space(void **state)
 	alone_begin(&world, &options);
 	accept_three(&world, low);
 	world_step(&world, world_member(&world, 1),
-		   &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = true});
+	           &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = true});
 	accept(&world, low, 3, 1, 0);
 	assert_int_equal(alone_view(&world).length, 3);
 	world_step(&world, world_member(&world, 1),
-		   &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = false});
+	           &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = false});
 	accept(&world, low, 3, 1, 0);
 	assert_int_equal(alone_view(&world).length, 4);
 	world_fini(&world);
@@ -344,9 +344,9 @@ ignores_what_no_voter_of_this_epoch_sends(void **state)
 		&world,
 		(struct paxos_message){.type = MESSAGE_PREPARE, .from = 2, .ballot = {1, 1, 3}}, 0);
 	alone_receive(&world,
-		      (struct paxos_message){
+	              (struct paxos_message){
 			      .type = MESSAGE_PREPARE, .from = 2, .ballot = {1, UINT64_MAX, 2}},
-		      0);
+	              0);
 	assert_true(ballot_is_none(alone_view(&world).ballot));
 	assert_int_equal(world.packet_count, 0);
 	world_fini(&world);

@@ -63,7 +63,7 @@ alone_receive(struct world *world, struct paxos_message message, uint32_t count)
 		message.entries[i] = entry_new_copy(ENTRY_COMMAND, &slot, 1);
 	}
 	world_step(world, world_member(world, 1),
-		   &(struct paxos_event){.type = EVENT_MESSAGE, .message = &message});
+	           &(struct paxos_event){.type = EVENT_MESSAGE, .message = &message});
 	paxos_message_fini(&message);
 }
 
@@ -82,11 +82,11 @@ alone_stand(struct world *world)
 	world->now_ms = paxos_deadline(self->paxos);
 	world_tick(world, self);
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_PREVOTE_ANSWER,
-					     .from = 2,
-					     .ballot = {1, 1, 1},
-					     .flags = MESSAGE_GRANTED},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PREVOTE_ANSWER,
+	                                     .from = 2,
+	                                     .ballot = {1, 1, 1},
+	                                     .flags = MESSAGE_GRANTED},
+	              0);
 	alone_persist(world);
 }
 
@@ -96,11 +96,11 @@ alone_lead(struct world *world)
 {
 	alone_stand(world);
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_PROMISE,
-					     .from = 2,
-					     .ballot = {1, 1, 1},
-					     .flags = MESSAGE_LAST},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PROMISE,
+	                                     .from = 2,
+	                                     .ballot = {1, 1, 1},
+	                                     .flags = MESSAGE_LAST},
+	              0);
 	alone_persist(world);
 }
 

@@ -77,7 +77,7 @@ every_truncation_is_refused(void **state)
 	paxos_message_encode(&packed, &message);
 	for (size_t size = 0; size < packed.size; size++)
 		assert_int_equal(paxos_message_decode((struct slice){packed.bytes, size}, &decoded),
-				 SYNOD_BAD_MESSAGE);
+		                 SYNOD_BAD_MESSAGE);
 	paxos_message_fini(&message);
 	buffer_fini(&packed);
 }
@@ -183,11 +183,11 @@ values_out_of_range_are_refused(void **state)
 	assert_int_equal(decode_with(MESSAGE_ACCEPT, 0, 0, entry_of_kind_9), SYNOD_BAD_MESSAGE);
 	assert_int_equal(decode_with(MESSAGE_ACCEPT, 0, 0, entry_without_bytes), SYNOD_BAD_MESSAGE);
 	assert_int_equal(decode_with(MESSAGE_ACCEPT, 0, 0, second_entry_too_large),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(decode_with(MESSAGE_ACCEPT, 0, 0, more_bytes_than_a_message_may_have),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(decode_with(MESSAGE_ACCEPT, 0, 0, more_entries_than_a_message_may_have),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 }
 
 static void

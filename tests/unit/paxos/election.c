@@ -17,11 +17,11 @@ static void
 heartbeat(struct world *world, struct ballot ballot)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_HEARTBEAT,
-					     .from = ballot.member,
-					     .ballot = ballot,
-					     .sequence = 1},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_HEARTBEAT,
+	                                     .from = ballot.member,
+	                                     .ballot = ballot,
+	                                     .sequence = 1},
+	              0);
 }
 
 static void
@@ -29,9 +29,9 @@ prevote(struct world *world, struct ballot ballot)
 {
 	alone_forget(world);
 	alone_receive(world,
-		      (struct paxos_message){
+	              (struct paxos_message){
 			      .type = MESSAGE_PREVOTE, .from = ballot.member, .ballot = ballot},
-		      0);
+	              0);
 }
 
 static bool
@@ -72,7 +72,7 @@ grants_no_prevote_below_its_promise(void **state)
 	prevote(&world, (struct ballot){1, 5, 2});
 	assert_false(is_granted(&world, 2));
 	assert_true(ballot_equal(alone_sent(&world, MESSAGE_PREVOTE_ANSWER, 2)->accepted,
-				 (struct ballot){1, 5, 3}));
+	                         (struct ballot){1, 5, 3}));
 	prevote(&world, (struct ballot){1, 6, 2});
 	assert_true(is_granted(&world, 2));
 	world_fini(&world);
@@ -91,11 +91,11 @@ ignores_prepare_while_a_leader_is_heard_but_not_a_transfer(void **state)
 		(struct paxos_message){.type = MESSAGE_PREPARE, .from = 2, .ballot = {1, 2, 2}}, 0);
 	assert_true(ballot_is_none(alone_view(&world).ballot));
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_PREPARE,
-					     .from = 2,
-					     .ballot = {1, 2, 2},
-					     .flags = MESSAGE_BY_TRANSFER},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PREPARE,
+	                                     .from = 2,
+	                                     .ballot = {1, 2, 2},
+	                                     .flags = MESSAGE_BY_TRANSFER},
+	              0);
 	assert_true(ballot_equal(alone_view(&world).ballot, (struct ballot){1, 2, 2}));
 	world_fini(&world);
 }
@@ -160,7 +160,7 @@ tries_soon_after_its_start(void **state)
 	(void)state;
 	alone_begin(&world, &options);
 	assert_in_range(paxos_deadline(world_member(&world, 1)->paxos), world.now_ms,
-			world.now_ms + 125);
+	                world.now_ms + 125);
 	world_fini(&world);
 }
 

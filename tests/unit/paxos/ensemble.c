@@ -48,7 +48,7 @@ tell_seed(int number)
 {
 	char text[96];
 	int size = snprintf(text, sizeof(text), "replay: SEED=%" PRIu64 " (then: signal %d)\n",
-			    current_seed, number);
+	                    current_seed, number);
 
 	if (write(STDERR_FILENO, text, (size_t)size) < 0)
 		_exit(2);
@@ -253,7 +253,7 @@ heal(struct world *world)
 		if (member->paxos == NULL)
 			world_start(world, member);
 		world_step(world, member,
-			   &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = false});
+		           &(struct paxos_event){.type = EVENT_NO_SPACE, .no_space = false});
 	}
 }
 
@@ -326,7 +326,7 @@ run_schedule(uint64_t seed, bool is_tracing)
 	world.random = seed;
 	make_options(&world, &options);
 	world_init(&world, sizes[world_random(&world, sizeof(sizes) / sizeof(sizes[0]))], &options,
-		   world.random);
+	           world.random);
 	world.is_tracing = is_tracing;
 	if (chance(&world, 500))
 		world.tail_max = pick(&world, 0, 20);

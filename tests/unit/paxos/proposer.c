@@ -15,27 +15,27 @@ static const struct paxos_options options = {.heartbeat_ms = 50};
 
 static void
 promise(struct world *world, member_id from, struct ballot accepted, uint64_t previous,
-	uint32_t count, uint64_t length)
+        uint32_t count, uint64_t length)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_PROMISE,
-					     .from = from,
-					     .ballot = {1, 1, 1},
-					     .accepted = accepted,
-					     .previous = previous,
-					     .length = length},
-		      count);
+	              (struct paxos_message){.type = MESSAGE_PROMISE,
+	                                     .from = from,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = accepted,
+	                                     .previous = previous,
+	                                     .length = length},
+	              count);
 }
 
 static void
 accepted(struct world *world, member_id from, uint64_t length)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_ACCEPTED,
-					     .from = from,
-					     .ballot = {1, 1, 1},
-					     .length = length},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_ACCEPTED,
+	                                     .from = from,
+	                                     .ballot = {1, 1, 1},
+	                                     .length = length},
+	              0);
 }
 
 /* Member 1 leads and serves; slot 1 is chosen. */
@@ -98,11 +98,11 @@ counts_each_promise_once(void **state)
 	world_tick(&five, world_member(&five, 1));
 	for (member_id from = 2; from <= 3; from++)
 		alone_receive(&five,
-			      (struct paxos_message){.type = MESSAGE_PREVOTE_ANSWER,
-						     .from = from,
-						     .ballot = {1, 1, 1},
-						     .flags = MESSAGE_GRANTED},
-			      0);
+		              (struct paxos_message){.type = MESSAGE_PREVOTE_ANSWER,
+		                                     .from = from,
+		                                     .ballot = {1, 1, 1},
+		                                     .flags = MESSAGE_GRANTED},
+		              0);
 	alone_persist(&five);
 	promise(&five, 2, BALLOT_NONE, 0, 0, 0);
 	promise(&five, 2, BALLOT_NONE, 0, 0, 0);
@@ -127,14 +127,14 @@ replaces_a_promisers_log_only_from_where_it_may_diverge(void **state)
 	assert_int_equal(alone_sent(&world, MESSAGE_ACCEPT_SYNC, 3)->entry_count, 1);
 	/* Member 2 comes late, with a log of another ballot of which it knows one value chosen. */
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_PROMISE,
-					     .from = 2,
-					     .ballot = {1, 1, 1},
-					     .accepted = {0, 8, 2},
-					     .length = 3,
-					     .chosen = 1,
-					     .flags = MESSAGE_LAST},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PROMISE,
+	                                     .from = 2,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = {0, 8, 2},
+	                                     .length = 3,
+	                                     .chosen = 1,
+	                                     .flags = MESSAGE_LAST},
+	              0);
 	assert_int_equal(alone_sent(&world, MESSAGE_ACCEPT_SYNC, 2)->base, 1);
 	assert_int_equal(alone_sent(&world, MESSAGE_ACCEPT_SYNC, 2)->entry_count, 4);
 	assert_int_equal(alone_sent(&world, MESSAGE_ACCEPT_SYNC, 2)->length, 5);
@@ -242,11 +242,11 @@ steps_down_when_a_voter_has_promised_a_higher_ballot(void **state)
 	alone_begin(&world, &options);
 	serve(&world);
 	alone_receive(&world,
-		      (struct paxos_message){.type = MESSAGE_REFUSE,
-					     .from = 3,
-					     .ballot = {1, 1, 1},
-					     .accepted = {1, 7, 2}},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_REFUSE,
+	                                     .from = 3,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = {1, 7, 2}},
+	              0);
 	assert_int_equal(alone_view(&world).role, ROLE_FOLLOWER);
 	world_fini(&world);
 }

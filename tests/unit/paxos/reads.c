@@ -17,14 +17,14 @@ static void
 answer(struct world *world, member_id from, uint64_t sequence)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_HEARTBEAT_ANSWER,
-					     .from = from,
-					     .ballot = {1, 1, 1},
-					     .accepted = {1, 1, 1},
-					     .length = 1,
-					     .previous = 1,
-					     .sequence = sequence},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_HEARTBEAT_ANSWER,
+	                                     .from = from,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = {1, 1, 1},
+	                                     .length = 1,
+	                                     .previous = 1,
+	                                     .sequence = sequence},
+	              0);
 }
 
 /* Member 1 leads and serves with member 2. */
@@ -132,7 +132,7 @@ stepping_down_fails_every_read(void **state)
 	for (int i = 0; i < 3; i++)
 		second = world_read(&world, world_member(&world, 1));
 	world_step(&world, world_member(&world, 1),
-		   &(struct paxos_event){.type = EVENT_STALLED, .stalled = {.journal_ms = 900}});
+	           &(struct paxos_event){.type = EVENT_STALLED, .stalled = {.journal_ms = 900}});
 	assert_int_equal(world.reads[first].error, SYNOD_RETRY);
 	assert_int_equal(world.reads[second].error, SYNOD_RETRY);
 	world_fini(&world);
@@ -146,10 +146,10 @@ a_follower_takes_only_the_answer_to_its_own_nonce(void **state)
 	(void)state;
 	alone_begin(&world, &options);
 	struct paxos_message granted = {.type = MESSAGE_READ_INDEX_ANSWER,
-					.from = 3,
-					.ballot = {1, 1, 3},
-					.chosen = 9,
-					.flags = MESSAGE_GRANTED};
+	                                .from = 3,
+	                                .ballot = {1, 1, 3},
+	                                .chosen = 9,
+	                                .flags = MESSAGE_GRANTED};
 	const struct paxos_message *asked;
 	uint64_t read;
 

@@ -17,15 +17,15 @@ static void
 answer(struct world *world, uint64_t sequence, uint64_t length, uint64_t held, uint8_t flags)
 {
 	alone_receive(world,
-		      (struct paxos_message){.type = MESSAGE_HEARTBEAT_ANSWER,
-					     .from = 2,
-					     .ballot = {1, 1, 1},
-					     .accepted = {1, 1, 1},
-					     .length = length,
-					     .previous = held,
-					     .sequence = sequence,
-					     .flags = flags},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_HEARTBEAT_ANSWER,
+	                                     .from = 2,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = {1, 1, 1},
+	                                     .length = length,
+	                                     .previous = held,
+	                                     .sequence = sequence,
+	                                     .flags = flags},
+	              0);
 }
 
 /* Member 1 leads and serves with member 2. */
@@ -199,17 +199,17 @@ old_entries_come_from_the_journal_one_load_at_a_time(void **state)
 	answer(&small, 1, 7, 7, 0); /* all chosen, most of it no longer in memory */
 	alone_forget(&small);
 	alone_receive(&small,
-		      (struct paxos_message){.type = MESSAGE_PROMISE,
-					     .from = 3,
-					     .ballot = {1, 1, 1},
-					     .flags = MESSAGE_LAST},
-		      0);
+	              (struct paxos_message){.type = MESSAGE_PROMISE,
+	                                     .from = 3,
+	                                     .ballot = {1, 1, 1},
+	                                     .flags = MESSAGE_LAST},
+	              0);
 	assert_int_equal(self->load_count, 1);
 	assert_null(alone_sent(&small, MESSAGE_ACCEPT_SYNC, 3));
 	world_load(&small, self, 2);
 	assert_int_equal(alone_sent(&small, MESSAGE_ACCEPT_SYNC, 3)->entry_count, 2);
 	assert_int_equal(self->load_count, 1); /* the next ones */
-	world_load(&small, self, 0);	       /* gone: nothing is sent, nothing breaks */
+	world_load(&small, self, 0);           /* gone: nothing is sent, nothing breaks */
 	assert_int_equal(self->load_count, 0);
 	world_fini(&small);
 	world_fini(&world);

@@ -20,7 +20,7 @@ tells_what_happened_and_then_the_facts(void **state)
 	(void)state;
 	paxos_transition_format(&transition, text, sizeof(text));
 	assert_string_equal(text,
-			    "lost leadership: no quorum answers for 500 ms ballot=1.7.2 slot=8812");
+	                    "lost leadership: no quorum answers for 500 ms ballot=1.7.2 slot=8812");
 	transition = (struct paxos_transition){
 		.type = TRANSITION_PROMISED, .ballot = {1, 1, 3}, .slot = 4, .member = 3};
 	paxos_transition_format(&transition, text, sizeof(text));

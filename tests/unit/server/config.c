@@ -176,10 +176,10 @@ static void
 refuses_malformed_peers(void **state)
 {
 	static const char *const bad[] = {
-		"",	   ",",		"a",	  "a=",		"a=h",	   "=h:1",
-		"a=h:0",   "a=h:65536", "a=h:-1", "a=h:1,",	",a=h:1",  "a=h:1,,b=h:2",
-		"a b=h:1", "a=h h:1",	"a=:1",	  "a=::1:1",	"a=[]:1",  "a=[::1]1",
-		"a=[x]:1", "a=h:1x",	"a=h:",	  "a=h:000001", "a/b=h:1", "a=0.0.0.0:1",
+		"",        ",",         "a",      "a=",         "a=h",     "=h:1",
+		"a=h:0",   "a=h:65536", "a=h:-1", "a=h:1,",     ",a=h:1",  "a=h:1,,b=h:2",
+		"a b=h:1", "a=h h:1",   "a=:1",   "a=::1:1",    "a=[]:1",  "a=[::1]1",
+		"a=[x]:1", "a=h:1x",    "a=h:",   "a=h:000001", "a/b=h:1", "a=0.0.0.0:1",
 		"a==h:1",  "\xff=h:1",
 	};
 
@@ -217,8 +217,8 @@ refuses_names_and_addresses_that_are_too_long(void **state)
 static void
 refuses_numbers_out_of_their_range(void **state)
 {
-	static const char *const bad[] = {"4",	  "10001", "-50", "",	 "50ms",
-					  "0x32", "1e3",   " 50", "64K", "99999999999999999999999"};
+	static const char *const bad[] = {"4",    "10001", "-50", "",    "50ms",
+	                                  "0x32", "1e3",   " 50", "64K", "99999999999999999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -234,8 +234,8 @@ sizes_may_carry_a_unit(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--segment-bytes", "16M", "--cache-bytes", "1048576",
-			       "--space-reserve-bytes", "2G", "--history-bytes", "1K"),
-			 SYNOD_OK);
+	                       "--space-reserve-bytes", "2G", "--history-bytes", "1K"),
+	                 SYNOD_OK);
 	assert_int_equal(config.segment_bytes, 16 << 20);
 	assert_int_equal(config.cache_bytes, 1 << 20);
 	assert_int_equal(config.space_reserve_bytes, 2ull << 30);
@@ -298,28 +298,28 @@ reads_every_setting_from_a_file(void **state)
 {
 	(void)state;
 	assert_int_equal(parse_file_text("# a comment\n"
-					 "name = b\n"
-					 "data = /var/lib/b\n"
-					 "peers = \"" THREE "\"\n"
-					 "clients = 127.0.0.1:9 // another comment\n"
-					 "advertise = \"h:9\"\n"
-					 "listen = 127.0.0.1:2\n"
-					 "log_file = '/var/log/b'\n"
-					 "log_level = warning\n"
-					 "heartbeat_ms = 10\n"
-					 "election_timeout_min_ms = 100\n"
-					 "election_timeout_max_ms = 200\n"
-					 "link_silence_ms = 300\n"
-					 "connections_max = 7\n"
-					 "connection_idle_ms = 10000\n"
-					 "segment_bytes = 1M\n"
-					 "space_reserve_bytes = 0\n"
-					 "cache_nodes = 2000\n"
-					 "cache_bytes = 2M\n"
-					 "history_changes = 5\n"
-					 "history_bytes = 6\n"
-					 "history_age_ms = 7"),
-			 SYNOD_OK);
+	                                 "name = b\n"
+	                                 "data = /var/lib/b\n"
+	                                 "peers = \"" THREE "\"\n"
+	                                 "clients = 127.0.0.1:9 // another comment\n"
+	                                 "advertise = \"h:9\"\n"
+	                                 "listen = 127.0.0.1:2\n"
+	                                 "log_file = '/var/log/b'\n"
+	                                 "log_level = warning\n"
+	                                 "heartbeat_ms = 10\n"
+	                                 "election_timeout_min_ms = 100\n"
+	                                 "election_timeout_max_ms = 200\n"
+	                                 "link_silence_ms = 300\n"
+	                                 "connections_max = 7\n"
+	                                 "connection_idle_ms = 10000\n"
+	                                 "segment_bytes = 1M\n"
+	                                 "space_reserve_bytes = 0\n"
+	                                 "cache_nodes = 2000\n"
+	                                 "cache_bytes = 2M\n"
+	                                 "history_changes = 5\n"
+	                                 "history_bytes = 6\n"
+	                                 "history_age_ms = 7"),
+	                 SYNOD_OK);
 	assert_int_equal(config_finish(&config, why), SYNOD_OK);
 	assert_int_equal(config.self, 2);
 	assert_string_equal(config.data, "/var/lib/b");
@@ -360,7 +360,7 @@ counts_lines_across_comments_and_quotes(void **state)
 	(void)state;
 	assert_int_equal(
 		parse_file_text("/* two\nlines */ name = a # '\n// \"\ndata = \"x\n#y\" # z\n"
-				"log_file = /a//b\nheartbeat_ms = soon\n"),
+	                        "log_file = /a//b\nheartbeat_ms = soon\n"),
 		SYNOD_BAD_CONFIG);
 	assert_says("test.conf:7: heartbeat_ms");
 	assert_string_equal(config.data, "x\n#y");
@@ -421,9 +421,9 @@ refuses_a_zero_byte(void **state)
 	(void)state;
 	config_init(&config);
 	assert_int_equal(config_parse_text(&config, "test.conf",
-					   (struct slice){(const uint8_t *)"name = a\n\0x", 11},
-					   why),
-			 SYNOD_BAD_CONFIG);
+	                                   (struct slice){(const uint8_t *)"name = a\n\0x", 11},
+	                                   why),
+	                 SYNOD_BAD_CONFIG);
 	assert_says("zero byte");
 }
 
@@ -461,7 +461,7 @@ the_command_line_overrides_the_file(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "heartbeat_ms = 20\nconnections_max = 5\nlog_file = x\n", 50),
-			 50);
+	                 50);
 	close(fd);
 	assert_int_equal(parse("--heartbeat-ms", "30", "-f", file), SYNOD_OK);
 	assert_int_equal(config.heartbeat_ms, 30);

@@ -20,7 +20,7 @@
 #include "shared/log.h"
 #include "tests/support/sink.h"
 
-#define SESSION	  1 /* what the first session opened at slot 1 is called */
+#define SESSION   1 /* what the first session opened at slot 1 is called */
 #define ASKED_MAX 64
 
 struct fixture {
@@ -540,7 +540,7 @@ the_end_of_a_session_is_told(void **state)
 	feed_open(fixture, NULL);
 	ballot_encode(&packed, ballot);
 	feed_entry(fixture, entry_new_copy(ENTRY_LEADER_START, packed.bytes, (uint32_t)packed.size),
-		   NULL);
+	           NULL);
 	buffer_fini(&packed);
 	command.ballot = (struct command_ballot){1, 3, 2};
 	feed_entry(fixture, entry_of(&command), NULL);
@@ -623,8 +623,8 @@ limit_pages(struct fixture *fixture)
 
 	/* As many as there are: SQLite never goes below. */
 	assert_int_equal(sqlite3_exec(database_handle(fixture->database), "PRAGMA max_page_count=1",
-				      NULL, NULL, &message),
-			 SQLITE_OK);
+	                              NULL, NULL, &message),
+	                 SQLITE_OK);
 }
 
 /* Slots 1 and 2 are committed and 3 is applied; then 4 fills the disk. */
@@ -737,7 +737,7 @@ a_write_that_finds_the_disk_full_is_given_back(void **state)
 	limit_pages(fixture);
 	for (unsigned i = 0; i < 12; i++)
 		feed_entry(fixture, put_of(fixture, "/a", data),
-			   ask(fixture, &fixture->sink, OP_PUT, i));
+		           ask(fixture, &fixture->sink, OP_PUT, i));
 	tick_after(fixture, 0);
 	for (unsigned i = 0; i < 12; i++) {
 		struct response response = answered(fixture, i);
@@ -852,7 +852,7 @@ status_tells_the_hash_at_what_is_applied(void **state)
 	assert_int_equal(member_status_decode(response.result, &status), SYNOD_OK);
 	hash = namespace_hash(executor_namespace(fixture->executor));
 	snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)hash.high,
-		 (unsigned long long)hash.low);
+	         (unsigned long long)hash.low);
 	assert_true(slice_equal(status.state_hash, slice_of(text)));
 	assert_int_equal(status.applied, 2);
 	assert_int_equal(status.sessions, 1);

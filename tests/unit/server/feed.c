@@ -14,7 +14,7 @@
 
 #define PATIENCE_MS 10000
 #define TIMEOUT_MS  30000
-#define WRITES	    300
+#define WRITES      300
 
 /* A member that keeps few entries in memory. */
 static struct stage *
@@ -81,7 +81,7 @@ a_follower_without_its_database_applies_its_whole_journal(void **state)
 	caller_open_session(&caller, TIMEOUT_MS);
 	for (unsigned i = 0; i < WRITES; i++)
 		assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 	stage_run(stage, 500);
 	stage_stop(stage, 2);
 	assert_int_equal(unlink("c/namespace.db"), 0);
@@ -119,7 +119,7 @@ nothing_is_applied_that_is_not_durable_here(void **state)
 	stage->members[2].is_recorder_stuck = true;
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 	stage_run(stage, 200);
 	assert_int_equal(follower->applied, applied);
 	stage->members[2].is_recorder_stuck = false;

@@ -30,7 +30,7 @@ a_follower_forwards_writes_and_relays_their_answers(void **state)
 	assert_int_equal(told->error, SYNOD_OK);
 	revision = told->revision;
 	told = caller_await(&caller, caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0),
-			    PATIENCE_MS);
+	                    PATIENCE_MS);
 	assert_true(told_is(told, "x"));
 	assert_true(told->revision >= revision);
 	bad = caller_write(&caller, OP_PUT, "bad", "x");
@@ -55,12 +55,12 @@ a_member_without_a_leader_says_retry(void **state)
 	stage_stop(stage, 1);
 	stage_run(stage, 2000);
 	assert_int_equal(caller_result(&caller, caller_ask_session(&caller, TIMEOUT_MS)),
-			 SYNOD_RETRY);
+	                 SYNOD_RETRY);
 	assert_int_equal(
 		caller_result(&caller, caller_read(&caller, "/", CONSISTENCY_LINEARIZABLE, 0)),
 		SYNOD_RETRY);
 	assert_int_equal(caller_result(&caller, caller_read(&caller, "/", CONSISTENCY_LOCAL, 0)),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -127,13 +127,13 @@ frames_that_make_no_sense_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(forward_on_request(member, 2, (struct slice){not_an_array, 1}),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(forward_on_request(member, 2, (struct slice){no_request, 4}),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(forward_on_response(member, 2, (struct slice){not_an_array, 1}),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(forward_on_response(member, 2, (struct slice){cut_short, 2}),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_int_equal(forward_on_response(member, 2, (struct slice){unasked, 3}), SYNOD_OK);
 	assert_int_equal(member->pending_count, 0);
 	stage_free(stage);

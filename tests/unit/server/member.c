@@ -40,8 +40,8 @@ what_was_answered_is_there_after_a_power_cut(void **state)
 	stage_run(stage, 1000);
 	assert_true(
 		told_is(caller_await(&caller,
-				     caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0), 1000),
-			"y"));
+	                             caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0), 1000),
+	                "y"));
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -71,8 +71,8 @@ a_lost_database_is_made_anew_from_the_journal(void **state)
 	caller_open(&caller, stage, 0);
 	assert_true(
 		told_is(caller_await(&caller,
-				     caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0), 1000),
-			"x"));
+	                             caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0), 1000),
+	                "x"));
 	hash = namespace_hash(executor_namespace(stage->members[0].member->executor));
 	assert_true(hash.low != 0 || hash.high != 0);
 	caller_close(&caller);
@@ -186,7 +186,7 @@ a_write_is_not_answered_before_it_is_durable(void **state)
 	xid = caller_write(&caller, OP_PUT, "/a", "x");
 	assert_null(caller_await(&caller, xid, 50));
 	assert_int_equal(caller_result(&caller, caller_read(&caller, "/a", CONSISTENCY_LOCAL, 0)),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	stage->members[0].is_recorder_stuck = false;
 	assert_int_equal(caller_result(&caller, xid), SYNOD_OK);
 	caller_close(&caller);

@@ -73,8 +73,8 @@ everybody_knows_every_disk_after_a_power_cut(void **state)
 		stage_stop(stage, i);
 		memory_disk_crash(stage->members[i].disk, CRASH_LOSE);
 		assert_int_equal(identity_open(stage->members[i].disk, stage->members[i].name,
-					       &identity, &store, why),
-				 SYNOD_OK);
+		                               &identity, &store, why),
+		                 SYNOD_OK);
 		for (unsigned k = 0; k < 3; k++)
 			assert_true(identity.members[k].has_disk_id);
 		identity_close(store);
@@ -103,7 +103,7 @@ a_member_that_lost_its_disk_is_kept_out(void **state)
 	caller_open(&caller, stage, 0);
 	caller_open_session(&caller, TIMEOUT_MS);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -125,7 +125,7 @@ a_member_that_comes_back_with_its_disk_catches_up(void **state)
 	assert_int_equal(stage_start(stage, 2), SYNOD_OK);
 	caller_open(&other, stage, 2);
 	told = caller_await(&other, caller_read(&other, "/a", CONSISTENCY_AT_LEAST, told->revision),
-			    4000);
+	                    4000);
 	assert_true(told_is(told, "x"));
 	caller_close(&caller);
 	caller_close(&other);
@@ -163,7 +163,7 @@ a_state_other_than_the_leaders_is_fatal(void **state)
 	assert_int_equal(tell_hash(stage, 1, 2 * CHECKPOINT_SLOTS, 5), SYNOD_OK);
 	assert_int_equal(tell_hash(stage, 1, 3 * CHECKPOINT_SLOTS, 6), SYNOD_OK);
 	assert_int_equal(tell_hash(stage, 1, (2 + CHECKPOINTS_KEPT) * CHECKPOINT_SLOTS, 6),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(tell_hash(stage, 3, 2 * CHECKPOINT_SLOTS, 6), SYNOD_OK);
 	assert_int_equal(row->fatal_count, 0); /* same, unknown, unknown, not the leader's */
 	assert_int_equal(tell_hash(stage, 1, 2 * CHECKPOINT_SLOTS, 6), SYNOD_OK);
@@ -211,8 +211,8 @@ hashes_are_told_at_checkpoints_and_agree(void **state)
 		assert_int_equal(member->checkpoint_sent_slot, CHECKPOINT_SLOTS);
 		assert_int_equal(member->checkpoints[1].slot, CHECKPOINT_SLOTS);
 		assert_memory_equal(&member->checkpoints[1].hash,
-				    &stage->members[0].member->checkpoints[1].hash,
-				    sizeof(struct state_hash));
+		                    &stage->members[0].member->checkpoints[1].hash,
+		                    sizeof(struct state_hash));
 		assert_int_equal(stage->members[i].fatal_count, 0);
 	}
 	for (unsigned i = 0; i < 5; i++)
@@ -299,9 +299,9 @@ the_next_leader_finds_the_facts_recorded(void **state)
 static void
 frames_that_make_no_sense_are_refused_and_unknown_ones_ignored(void **state)
 {
-	static const uint8_t types[] = {FRAME_PAXOS,	 FRAME_FORWARD,	       FRAME_FORWARDED,
-					FRAME_SESSIONS,	 FRAME_SESSIONS_ALIVE, FRAME_FACTS,
-					FRAME_CHECKPOINT};
+	static const uint8_t types[] = {FRAME_PAXOS,     FRAME_FORWARD,        FRAME_FORWARDED,
+	                                FRAME_SESSIONS,  FRAME_SESSIONS_ALIVE, FRAME_FACTS,
+	                                FRAME_CHECKPOINT};
 	static const uint8_t nonsense[] = {0xc0};
 	struct stage *stage = stage_new(3);
 	struct frame frame = {.body = {nonsense, sizeof nonsense}};

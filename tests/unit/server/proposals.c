@@ -35,9 +35,9 @@ a_nearly_full_disk_refuses_growth_and_takes_deletes(void **state)
 	caller_open(&caller, stage, 0);
 	caller_open_session(&caller, TIMEOUT_MS);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	memory_disk_set_capacity(stage->members[0].disk, used_bytes(stage->members[0].disk) +
-								 STAGE_RESERVE + STAGE_RESERVE / 2);
+	                                                         STAGE_RESERVE + STAGE_RESERVE / 2);
 	stage_run(stage, 1000);
 	assert_true(stage->members[0].member->is_low);
 	assert_false(stage->members[0].member->is_full);
@@ -51,7 +51,7 @@ a_nearly_full_disk_refuses_growth_and_takes_deletes(void **state)
 	memory_disk_set_capacity(stage->members[0].disk, STAGE_ROOM);
 	stage_run(stage, 1000);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/b", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	caller_close(&caller);
 	stage_free(stage);
 }

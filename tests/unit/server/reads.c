@@ -32,13 +32,13 @@ a_read_sees_the_write_that_was_answered_before(void **state)
 
 		snprintf(data, sizeof data, "%d", i);
 		told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", data),
-				    PATIENCE_MS);
+		                    PATIENCE_MS);
 		assert_non_null(told);
 		assert_int_equal(told->error, SYNOD_OK);
 		revision = told->revision;
 		told = caller_await(&caller,
-				    caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0),
-				    PATIENCE_MS);
+		                    caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0),
+		                    PATIENCE_MS);
 		assert_true(told_is(told, data));
 		assert_true(told->revision >= revision);
 	}
@@ -61,10 +61,10 @@ a_read_at_a_follower_sees_what_was_written_at_another(void **state)
 	for (int i = 0; i < 20; i++) {
 		snprintf(data, sizeof data, "%d", i);
 		assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", data)),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 		told = caller_await(&reader,
-				    caller_read(&reader, "/a", CONSISTENCY_LINEARIZABLE, 0),
-				    PATIENCE_MS);
+		                    caller_read(&reader, "/a", CONSISTENCY_LINEARIZABLE, 0),
+		                    PATIENCE_MS);
 		assert_true(told_is(told, data));
 	}
 	caller_close(&writer);
@@ -85,11 +85,11 @@ a_read_at_a_follower_waits_until_it_has_applied_as_far(void **state)
 	caller_open(&reader, stage, 2);
 	caller_open_session(&writer, TIMEOUT_MS);
 	assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", "old")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	stage_run(stage, 500);
 	stage->members[2].is_recorder_stuck = true;
 	assert_int_equal(caller_result(&writer, caller_write(&writer, OP_PUT, "/a", "new")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_true(told_is(
 		caller_await(&reader, caller_read(&reader, "/a", CONSISTENCY_LOCAL, 0), 1000),
 		"old"));
@@ -115,13 +115,13 @@ a_read_at_least_waits_and_a_local_one_says_how_stale_it_is(void **state)
 	caller_open(&away, stage, 0);
 	caller_open_session(&caller, TIMEOUT_MS);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "old")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	stage_run(stage, 200);
 	stage_part_first(stage, true);
 	assert_true(stage_await_other_leader(stage, 0) > 0);
 	do {
 		told = caller_await(&caller, caller_write(&caller, OP_PUT, "/a", "new"),
-				    PATIENCE_MS);
+		                    PATIENCE_MS);
 		assert_non_null(told);
 		caller.seq -= told->error == SYNOD_RETRY;
 	} while (told->error == SYNOD_RETRY);

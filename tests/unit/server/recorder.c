@@ -73,7 +73,7 @@ note_loaded(struct fixture *fixture, struct loaded_item *item)
 	fixture->loaded_count = item->count;
 	for (uint32_t i = 0; i < item->count && i < LOADED_MAX; i++)
 		snprintf(fixture->loaded[i], sizeof fixture->loaded[i], "%.*s",
-			 (int)item->entries[i]->size, (const char *)item->entries[i]->bytes);
+		         (int)item->entries[i]->size, (const char *)item->entries[i]->bytes);
 	loaded_free(item);
 }
 
@@ -158,14 +158,14 @@ open_recorder(struct fixture *fixture)
 	char why[512] = "";
 
 	assert_int_equal(identity_create(fixture->disk, "data", &options.identity,
-					 &options.identity_store, why),
-			 SYNOD_OK);
+	                                 &options.identity_store, why),
+	                 SYNOD_OK);
 	assert_int_equal(
 		journal_open(&journal, &options.identity, 0, &options.journal, &recovered, why),
 		SYNOD_OK);
 	journal_recovered_fini(&recovered);
 	assert_int_equal(space_open(fixture->disk, "data", RESERVE_BYTES, &options.space, why),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	fixture->recorder = recorder_new(&options);
 }
 

@@ -26,18 +26,18 @@ a_write_needs_a_session(void **state)
 	(void)state;
 	caller_open(&caller, stage, 0);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_SESSION_ENDED);
+	                 SYNOD_SESSION_ENDED);
 	caller.seq = 0;
 	caller_open_session(&caller, TIMEOUT_MS);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(
 		caller_result(&caller, caller_ask(&caller, (struct request){.op = OP_SESSION_CLOSE,
-									    .seq = ++caller.seq,
-									    .body = {&nil, 1}})),
+	                                                                    .seq = ++caller.seq,
+	                                                                    .body = {&nil, 1}})),
 		SYNOD_OK);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_SESSION_ENDED);
+	                 SYNOD_SESSION_ENDED);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -71,7 +71,7 @@ a_bad_write_uses_up_its_number(void **state)
 	assert_int_equal(caller_result(&caller, good), SYNOD_OK);
 	caller.seq++;
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_OUT_OF_ORDER);
+	                 SYNOD_OUT_OF_ORDER);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -89,10 +89,10 @@ a_repeated_number_gets_the_answer_that_was_kept(void **state)
 	caller_open(&caller, stage, 0);
 	caller_open_session(&caller, TIMEOUT_MS);
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "bad", "x")),
-			 SYNOD_BAD_PATH);
+	                 SYNOD_BAD_PATH);
 	caller.seq = 0;
 	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
-			 SYNOD_BAD_PATH);
+	                 SYNOD_BAD_PATH);
 	told = caller_await(&caller, caller_write(&caller, OP_CREATE, "/b", "x"), PATIENCE_MS);
 	assert_int_equal(told->error, SYNOD_OK);
 	revision = told->revision;
@@ -114,22 +114,22 @@ an_unknown_operation_is_unsupported_and_a_bad_one_refused(void **state)
 	caller_open(&caller, stage, 0);
 	assert_int_equal(
 		caller_result(&caller,
-			      caller_ask(&caller, (struct request){.op = 99, .body = {&nil, 1}})),
+	                      caller_ask(&caller, (struct request){.op = 99, .body = {&nil, 1}})),
 		SYNOD_UNSUPPORTED);
 	assert_int_equal(
 		caller_result(&caller, caller_ask(&caller, (struct request){.op = OP_REFUSED,
-									    .body = {&nil, 1}})),
+	                                                                    .body = {&nil, 1}})),
 		SYNOD_UNSUPPORTED);
 	assert_int_equal(
 		caller_result(&caller, caller_read(&caller, "x", CONSISTENCY_LINEARIZABLE, 0)),
 		SYNOD_BAD_PATH);
 	assert_int_equal(
 		caller_result(&caller, caller_ask(&caller, (struct request){.op = OP_SESSION_OPEN,
-									    .body = {&nil, 1}})),
+	                                                                    .body = {&nil, 1}})),
 		SYNOD_BAD_MESSAGE);
 	assert_int_equal(
 		caller_result(&caller, caller_ask(&caller, (struct request){.op = OP_TRANSFER,
-									    .body = {&nil, 1}})),
+	                                                                    .body = {&nil, 1}})),
 		SYNOD_BAD_MESSAGE);
 	caller_close(&caller);
 	stage_free(stage);
@@ -146,15 +146,15 @@ a_session_is_attached_to_with_its_secret_only(void **state)
 	caller_open(&other, stage, 0);
 	caller_open_session(&owner, TIMEOUT_MS);
 	assert_int_equal(caller_result(&other, caller_attach(&other, owner.session, other.secret)),
-			 SYNOD_WRONG_SECRET);
+	                 SYNOD_WRONG_SECRET);
 	assert_int_equal(caller_result(&other, caller_write(&other, OP_PUT, "/a", "x")),
-			 SYNOD_SESSION_ENDED);
+	                 SYNOD_SESSION_ENDED);
 	other.seq = 0;
 	assert_int_equal(
 		caller_result(&other, caller_attach(&other, owner.session + 1, owner.secret)),
 		SYNOD_SESSION_ENDED);
 	assert_int_equal(caller_result(&other, caller_attach(&other, owner.session, owner.secret)),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(caller_result(&other, caller_write(&other, OP_PUT, "/a", "x")), SYNOD_OK);
 	caller_close(&owner);
 	caller_close(&other);
@@ -213,9 +213,9 @@ a_leader_that_is_deposed_gives_its_writes_back(void **state)
 	/* Sent again under the same numbers, both are executed. */
 	at_leader.seq = at_follower.seq = 0;
 	assert_int_equal(caller_result(&at_leader, caller_write(&at_leader, OP_PUT, "/a", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(caller_result(&at_follower, caller_write(&at_follower, OP_PUT, "/b", "x")),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_int_equal(stage->members[0].member->pending_count, 0);
 	assert_int_equal(stage->members[2].member->pending_count, 0);
 	caller_close(&at_leader);

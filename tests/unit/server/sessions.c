@@ -1,8 +1,8 @@
 /* Tests of the leader's table of session deadlines. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 
@@ -149,13 +149,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(expires_a_silent_session_once_after_its_timeout),
-	    cmocka_unit_test(renewing_moves_the_deadline),
-	    cmocka_unit_test(a_session_being_expired_cannot_be_renewed),
-	    cmocka_unit_test(an_expiry_that_could_not_be_proposed_is_tried_again),
-	    cmocka_unit_test(an_unknown_session_cannot_be_renewed),
-	    cmocka_unit_test(keeps_every_other_session_when_many_come_and_go),
-	    cmocka_unit_test(expires_no_more_than_the_limit_in_one_look),
+		cmocka_unit_test(expires_a_silent_session_once_after_its_timeout),
+		cmocka_unit_test(renewing_moves_the_deadline),
+		cmocka_unit_test(a_session_being_expired_cannot_be_renewed),
+		cmocka_unit_test(an_expiry_that_could_not_be_proposed_is_tried_again),
+		cmocka_unit_test(an_unknown_session_cannot_be_renewed),
+		cmocka_unit_test(keeps_every_other_session_when_many_come_and_go),
+		cmocka_unit_test(expires_no_more_than_the_limit_in_one_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,7 @@ promise(struct fixture *fixture, uint64_t round)
 {
 	fixture->member.identity.promised = (struct ballot){1, round, 2};
 	assert_int_equal(identity_save(fixture->opened.identity_store, &fixture->member.identity),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 }
 
 /* ---- a new directory ---- */
@@ -185,12 +185,12 @@ formatting_that_was_broken_off_anywhere_is_done_again(void **state)
 
 		memory_disk_power_off_at(fixture->disk, operation);
 		is_complete = open_data(fixture) == SYNOD_OK &&
-			      memory_disk_operations(fixture->disk) < operation;
+		              memory_disk_operations(fixture->disk) < operation;
 		close_data(fixture);
 		memory_disk_crash(fixture->disk, CRASH_RANDOM);
 		if (open_data(fixture) != SYNOD_OK)
 			fail_msg("after a crash at change %lu: %s", (unsigned long)operation,
-				 fixture->why);
+			         fixture->why);
 		fixture_free(fixture);
 		assert_true(operation < 200);
 	}
@@ -351,7 +351,7 @@ a_database_ahead_of_the_journal_is_refused(void **state)
 	assert_int_equal(namespace_write_back(fixture->opened.namespace), SYNOD_OK);
 	assert_int_equal(database_commit(fixture->opened.database), SYNOD_OK);
 	assert_refused(fixture, SYNOD_CORRUPT,
-		       "the database has applied slot 3, but the journal ends at 0");
+	               "the database has applied slot 3, but the journal ends at 0");
 	fixture_free(fixture);
 }
 

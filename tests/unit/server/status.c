@@ -30,8 +30,8 @@ fixture_init(struct fixture *fixture)
 	memset(fixture, 0, sizeof *fixture);
 	assert_int_equal(database_open(":memory:", NULL, &fixture->database, why), SYNOD_OK);
 	assert_int_equal(namespace_open(&fixture->namespace, database_handle(fixture->database),
-					&options, why),
-			 SYNOD_OK);
+	                                &options, why),
+	                 SYNOD_OK);
 }
 
 static void
@@ -59,9 +59,9 @@ record_member(struct fixture *fixture, uint64_t id, const char *address)
 
 	command_encode(&value, &command);
 	assert_int_equal(namespace_apply(fixture->namespace,
-					 namespace_applied(fixture->namespace) + 1,
-					 buffer_slice(&value), &applied, &result),
-			 SYNOD_OK);
+	                                 namespace_applied(fixture->namespace) + 1,
+	                                 buffer_slice(&value), &applied, &result),
+	                 SYNOD_OK);
 	buffer_fini(&value);
 	buffer_fini(&result);
 }
@@ -120,7 +120,7 @@ status_has_both_halves(void **state)
 	assert_int_equal(status.nodes, namespace_nodes(fixture.namespace));
 	hash = namespace_hash(fixture.namespace);
 	snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)hash.high,
-		 (unsigned long long)hash.low);
+	         (unsigned long long)hash.low);
 	assert_true(slice_equal(status.state_hash, slice_of(text)));
 	fixture_fini(&fixture);
 }
@@ -159,12 +159,12 @@ members_who_are_away_are_shown_where_they_were_recorded(void **state)
 {
 	static const struct status_member rows[] = {
 		{.id = 1,
-		 .name = "alice",
-		 .peer_address = "h1:7401",
-		 .client_address = "h1:7400",
-		 .role = ROLE_LEADER,
-		 .is_reachable = true,
-		 .matched = 17},
+	         .name = "alice",
+	         .peer_address = "h1:7401",
+	         .client_address = "h1:7400",
+	         .role = ROLE_LEADER,
+	         .is_reachable = true,
+	         .matched = 17},
 		{.id = 2, .name = "bob", .peer_address = "h2:7401"},
 		{.id = 3, .name = "carol", .peer_address = "h3:7401"},
 	};

@@ -14,7 +14,7 @@
 #include "shared/actor.h"
 
 #define POSTERS 4
-#define ITEMS	20000
+#define ITEMS   20000
 
 struct numbered {
 	struct actor_item item;
@@ -182,7 +182,7 @@ static void
 a_post_from_inside_a_handler_waits_for_its_turn(void **state)
 {
 	static const struct actor_handler reentrant_handler = {reentrant_on_item,
-							       reentrant_on_idle};
+	                                                       reentrant_on_idle};
 	struct reentrant r = {0};
 
 	(void)state;

@@ -29,7 +29,7 @@ struct fake_stream {
 	bool is_finished;
 	bool is_closed;
 	uint8_t *handed; /* what on_data handed over: freed when given back, so that ASan sees
-			    misuse */
+	                    misuse */
 };
 
 static void
@@ -206,7 +206,7 @@ refusal(struct world *w, char *text, size_t size)
 	size_t used;
 
 	assert_int_equal(SYNOD_OK,
-			 frame_parse(buffer_slice(&w->stream.written), BODY_MAX, &frame, &used));
+	                 frame_parse(buffer_slice(&w->stream.written), BODY_MAX, &frame, &used));
 	assert_int_equal(FRAME_REFUSED, frame.type);
 	assert_int_equal(w->stream.written.size, used);
 	return connection_refusal(&frame, text, size);
@@ -264,7 +264,7 @@ puts_frames_together_however_they_are_cut(void **state)
 		for (size_t at = 0; at < out.size; at += cuts[i])
 			arrive(w,
 			       (struct slice){out.bytes + at,
-					      out.size - at < cuts[i] ? out.size - at : cuts[i]});
+			                      out.size - at < cuts[i] ? out.size - at : cuts[i]});
 		assert_int_equal(4, w->frame_count);
 		assert_true(expected == w->checksum);
 	}
@@ -531,9 +531,9 @@ carries_frames_over_a_real_network(void **state)
 		h.actor, heard_on_stream, heard_on_unheard, &h, NULL, {0}};
 	assert_int_equal(SYNOD_OK, connection_listen(&h.listener, h.transport, "127.0.0.1:0"));
 	assert_int_equal(SYNOD_OK,
-			 connection_dial(h.transport, connection_listener_address(&h.listener),
-					 1000, h.actor, &heard_handler, &h, BODY_MAX, 0,
-					 &h.dialled));
+	                 connection_dial(h.transport, connection_listener_address(&h.listener),
+	                                 1000, h.actor, &heard_handler, &h, BODY_MAX, 0,
+	                                 &h.dialled));
 	append_frame(&out, FRAME_PING, 90000);
 	connection_write(h.dialled, buffer_slice(&out)); /* before the dial is through */
 	connection_flush(h.dialled);
@@ -552,7 +552,7 @@ carries_frames_over_a_real_network(void **state)
 
 /* ---- many connections between two strands, closed at random while frames fly ---- */
 
-#define CROWD	    32
+#define CROWD       32
 #define CROWD_TURNS 200
 
 struct strand {
@@ -671,10 +671,10 @@ connections_between_strands_end_exactly_once(void **state)
 		struct connection *connection;
 
 		assert_int_equal(SYNOD_OK,
-				 connection_dial(transport,
-						 connection_listener_address(&server.listener),
-						 5000, visitors.actor, &strand_handler, &visitors,
-						 BODY_MAX, 0, &connection));
+		                 connection_dial(transport,
+		                                 connection_listener_address(&server.listener),
+		                                 5000, visitors.actor, &strand_handler, &visitors,
+		                                 BODY_MAX, 0, &connection));
 		connection_retain(connection); /* the strand may release it at any time */
 		connection_write(connection, buffer_slice(&out));
 		connection_flush(connection);

@@ -55,7 +55,7 @@ finds_each_of_several_frames(void **state)
 		build(&buffer, bodies[i]);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(frame_parse(buffer_slice(&buffer), BODY_MAX, &frame, &used),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 		assert_int_equal(frame.type, FRAME_PING);
 		assert_int_equal(frame.flags, 0);
 		assert_true(slice_equal(frame.body, slice_of(bodies[i])));

@@ -104,7 +104,7 @@ writes_time_level_and_name_before_the_text(void **state)
 	assert_int_equal(log_open(file, "a", LOG_LEVEL_INFO), SYNOD_OK);
 	log_warning("lost leadership: no quorum for %u ms chosen=%d", 500u, 8812);
 	assert_string_equal(read_file(file), "2023-11-14T22:13:25.000Z warning a: lost leadership: "
-					     "no quorum for 500 ms chosen=8812\n");
+	                                     "no quorum for 500 ms chosen=8812\n");
 }
 
 static void
@@ -227,7 +227,7 @@ cuts_a_text_that_is_too_long(void **state)
 }
 
 #define THREADS 4
-#define LINES	200
+#define LINES   200
 
 static void *
 write_many(void *argument)
@@ -289,7 +289,7 @@ main(void)
 		cmocka_unit_test_teardown(writes_time_level_and_name_before_the_text, forget),
 		cmocka_unit_test_teardown(writes_nothing_below_the_threshold, forget),
 		cmocka_unit_test_teardown(counts_a_text_that_repeats_instead_of_writing_it_again,
-					  forget),
+	                                  forget),
 		cmocka_unit_test_teardown(writes_a_repeated_text_again_after_a_second, forget),
 		cmocka_unit_test_teardown(tells_the_same_text_of_different_levels_apart, forget),
 		cmocka_unit_test_teardown(writes_the_count_before_it_closes, forget),

@@ -87,8 +87,8 @@ static void
 accepts_integers_in_longer_forms_than_needed(void **state)
 {
 	struct cursor cursor = CURSOR("\xcc\x05\xcd\x00\x05\xce\x00\x00\x00\x05"
-				      "\xcf\x00\x00\x00\x00\x00\x00\x00\x05\xd0\x05\xd1\x00\x05"
-				      "\xd3\x00\x00\x00\x00\x00\x00\x00\x05");
+	                              "\xcf\x00\x00\x00\x00\x00\x00\x00\x05\xd0\x05\xd1\x00\x05"
+	                              "\xd3\x00\x00\x00\x00\x00\x00\x00\x05");
 
 	(void)state;
 	for (unsigned i = 0; i < 7; i++)
@@ -215,7 +215,7 @@ static void
 refuses_maps_extensions_floats_and_reserved_codes(void **state)
 {
 	const uint8_t codes[] = {0x80, 0x81, 0xc1, 0xc7, 0xc8, 0xc9, 0xca, 0xcb,
-				 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xde, 0xdf};
+	                         0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xde, 0xdf};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof codes; i++) {

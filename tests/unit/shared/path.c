@@ -15,10 +15,10 @@ static void
 accepts_ordinary_paths(void **state)
 {
 	const char *const paths[] = {
-		"/",	     "/a",	  "/services/web/10.0.0.1:80",
-		"/...",	     "/.a",	  "/a.",
+		"/",         "/a",        "/services/web/10.0.0.1:80",
+		"/...",      "/.a",       "/a.",
 		"/..a/b.. ", "/a b/c\\d", "/gr\xc3\xbc\xc3\x9f/\xe6\x97\xa5",
-		"/-",	     "/~",	  "/\xc2\xa0",
+		"/-",        "/~",        "/\xc2\xa0",
 		"/synod",
 	};
 
@@ -71,7 +71,7 @@ refuses_with_a_reason(void **state)
 	}
 	assert_int_equal(path_check((struct slice){NULL, 0}, NULL), SYNOD_BAD_PATH);
 	assert_int_equal(path_check((struct slice){(const uint8_t *)"/a\0b", 4}, NULL),
-			 SYNOD_BAD_PATH);
+	                 SYNOD_BAD_PATH);
 }
 
 static void

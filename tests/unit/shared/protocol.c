@@ -282,7 +282,7 @@ survives_every_change_of_one_byte(void **state)
 				error = read_copy(i, buffer.bytes, buffer.size);
 				buffer.bytes[at] ^= (uint8_t)change;
 				assert_true(error == SYNOD_OK || error == SYNOD_BAD_MESSAGE ||
-					    error == SYNOD_UNSUPPORTED);
+				            error == SYNOD_UNSUPPORTED);
 			}
 		}
 		buffer_fini(&buffer);
@@ -360,7 +360,7 @@ refuses_what_is_not_the_message_at_all(void **state)
 	for (size_t i = 0; i < MESSAGE_COUNT; i++) {
 		for (size_t j = 0; j < sizeof rows / sizeof rows[0]; j++) {
 			assert_int_equal(read_copy(i, (const uint8_t *)rows[j].bytes, rows[j].size),
-					 SYNOD_BAD_MESSAGE);
+			                 SYNOD_BAD_MESSAGE);
 		}
 	}
 }
@@ -479,9 +479,9 @@ static void
 request_of_a_later_version_can_still_be_answered(void **state)
 {
 	static const char *const bodies[] = {
-		"\x95\x2a\x63\x00\x00\xc0",	    /* op 99 */
+		"\x95\x2a\x63\x00\x00\xc0",         /* op 99 */
 		"\x95\x2a\xcd\x01\x01\x01\x01\xc0", /* op 257 */
-		"\x95\x2a\x01\x03\x01\xc0",	    /* consistency 3 */
+		"\x95\x2a\x01\x03\x01\xc0",         /* consistency 3 */
 	};
 	const size_t sizes[] = {6, 8, 6};
 
@@ -509,7 +509,7 @@ response_keeps_its_fields(void **state)
 	assert_int_equal(response.revision, 70000);
 	assert_int_equal(response.stale_ms, 12);
 	assert_true(slice_equal(response.result, slice_of("\xac"
-							  "version is 7")));
+	                                                  "version is 7")));
 	buffer_fini(&buffer);
 }
 

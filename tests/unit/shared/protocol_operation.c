@@ -43,7 +43,7 @@ check(const struct operation *operation, const struct condition *conditions,
 	buffer_clear(&body);
 	operation_encode(&body, operation, conditions);
 	error = operation_decode(operation->op, buffer_slice(&body),
-				 decoded != NULL ? decoded : &ignored, &why);
+	                         decoded != NULL ? decoded : &ignored, &why);
 	assert_int_equal(error == SYNOD_OK, why == NULL);
 	return error;
 }
@@ -90,25 +90,25 @@ operations_keep_their_fields(void **state)
 		{.op = OP_GET, .path = slice_of("/")},
 		{.op = OP_STAT, .path = slice_of("/synod/members")},
 		{.op = OP_LIST,
-		 .flags = OP_WITH_STAT | OP_WITH_DATA,
-		 .path = slice_of("/services"),
-		 .after = slice_of("web"),
-		 .limit = LIST_LIMIT_MAX,
-		 .revision = 1234},
+	         .flags = OP_WITH_STAT | OP_WITH_DATA,
+	         .path = slice_of("/services"),
+	         .after = slice_of("web"),
+	         .limit = LIST_LIMIT_MAX,
+	         .revision = 1234},
 		{.op = OP_LIST, .path = slice_of("/services")},
 		{.op = OP_LOG,
-		 .flags = OP_RECURSIVE | OP_WITH_DATA,
-		 .path = slice_of("/"),
-		 .revision = 77,
-		 .limit = 5},
+	         .flags = OP_RECURSIVE | OP_WITH_DATA,
+	         .path = slice_of("/"),
+	         .revision = 77,
+	         .limit = 5},
 		{.op = OP_CREATE,
-		 .flags = OP_SEQUENTIAL | OP_PARENTS | OP_WITH_STAT,
-		 .path = slice_of("/queue/job-"),
-		 .data = slice_of("payload")},
+	         .flags = OP_SEQUENTIAL | OP_PARENTS | OP_WITH_STAT,
+	         .path = slice_of("/queue/job-"),
+	         .data = slice_of("payload")},
 		{.op = OP_SET,
-		 .flags = OP_PREVIOUS | OP_WITH_STAT,
-		 .path = slice_of("/"),
-		 .data = slice_of("")},
+	         .flags = OP_PREVIOUS | OP_WITH_STAT,
+	         .path = slice_of("/"),
+	         .data = slice_of("")},
 		{.op = OP_PUT, .flags = OP_PARENTS | OP_PREVIOUS, .path = slice_of("/a")},
 		{.op = OP_DELETE, .flags = OP_RECURSIVE | OP_PREVIOUS, .path = slice_of("/a")},
 	};
@@ -129,15 +129,15 @@ static const struct condition every_condition[] = {
 	{.kind = CONDITION_MODIFIED, .relation = RELATION_NOT_EQUAL, .number = 9},
 	{.kind = CONDITION_OWNER, .relation = RELATION_EQUAL, .number = 0},
 	{.kind = CONDITION_DATA,
-	 .relation = RELATION_EQUAL,
-	 .path = {(const uint8_t *)"/b", 2},
-	 .data = {(const uint8_t *)"x", 1}},
+         .relation = RELATION_EQUAL,
+         .path = {(const uint8_t *)"/b", 2},
+         .data = {(const uint8_t *)"x", 1}},
 	{.kind = CONDITION_DATA, .relation = RELATION_NOT_EQUAL},
 	{.kind = CONDITION_CHILDREN_VERSION, .relation = RELATION_EQUAL, .number = 1},
 	{.kind = CONDITION_CHILDREN,
-	 .relation = RELATION_EQUAL,
-	 .path = {(const uint8_t *)"/", 1},
-	 .number = 1},
+         .relation = RELATION_EQUAL,
+         .path = {(const uint8_t *)"/", 1},
+         .number = 1},
 };
 
 #define EVERY_CONDITION_COUNT (sizeof every_condition / sizeof every_condition[0])
@@ -298,8 +298,8 @@ knows_which_flags_belong_to_which_operation(void **state)
 		for (unsigned bit = 0; bit < 32; bit++) {
 			uint32_t flag = UINT32_C(1) << bit;
 			int expected = (flag & rows[i].flags) != 0    ? SYNOD_OK
-				       : (flag & OP_FLAGS_KNOWN) != 0 ? SYNOD_BAD_ARGUMENT
-								      : SYNOD_UNSUPPORTED;
+			               : (flag & OP_FLAGS_KNOWN) != 0 ? SYNOD_BAD_ARGUMENT
+			                                              : SYNOD_UNSUPPORTED;
 
 			assert_int_equal(check_path_of(rows[i].op, flag, "/a"), expected);
 		}
@@ -373,12 +373,12 @@ refuses_conditions_that_mean_nothing(void **state)
 		{{.kind = CONDITION_VERSION, .relation = 5}, SYNOD_UNSUPPORTED},
 		{{.kind = CONDITION_EXISTS, .relation = RELATION_NOT_EQUAL}, SYNOD_BAD_ARGUMENT},
 		{{.kind = CONDITION_EXISTS, .relation = RELATION_EQUAL, .number = 2},
-		 SYNOD_BAD_ARGUMENT},
+	         SYNOD_BAD_ARGUMENT},
 		{{.kind = CONDITION_DATA, .relation = RELATION_LESS}, SYNOD_BAD_ARGUMENT},
 		{{.kind = CONDITION_VERSION,
-		  .relation = RELATION_EQUAL,
-		  .path = {(const uint8_t *)"b", 1}},
-		 SYNOD_BAD_PATH},
+	          .relation = RELATION_EQUAL,
+	          .path = {(const uint8_t *)"b", 1}},
+	         SYNOD_BAD_PATH},
 	};
 	struct condition large = {
 		.kind = CONDITION_DATA,
@@ -436,7 +436,7 @@ a_path_alone_is_an_operation(void **state)
 		pack_array(&body, 1);
 		pack_string(&body, slice_of("/a"));
 		assert_int_equal(operation_decode(ops[i], buffer_slice(&body), &operation, NULL),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 		assert_int_equal(operation.flags, 0);
 		assert_null(operation.data.bytes);
 		assert_null(operation.after.bytes);
@@ -453,7 +453,7 @@ an_array_without_a_path_is_none(void **state)
 	buffer_clear(&body);
 	pack_array(&body, 0);
 	assert_int_equal(operation_decode(OP_GET, buffer_slice(&body), &operation, NULL),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 }
 
 static void
@@ -496,7 +496,7 @@ reports_a_malformed_message_before_what_it_says(void **state)
 	pack_u64(&body, 0xffff);
 	pack_bool(&body, true); /* no data */
 	assert_int_equal(operation_decode(OP_SET, buffer_slice(&body), &operation, &why),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 	assert_string_equal(why, "malformed message");
 }
 
@@ -518,14 +518,14 @@ refuses_a_condition_whose_value_has_the_wrong_type(void **state)
 	pack_nil(&body);
 	pack_binary(&body, slice_of("3"));
 	assert_int_equal(operation_decode(OP_SET, buffer_slice(&body), &operation, NULL),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 }
 
 /* ---- transactions ---- */
 
 static void
 write_pair(struct buffer *out, const struct operation *operation,
-	   const struct condition *conditions)
+           const struct condition *conditions)
 {
 	pack_array(out, 2);
 	pack_u64(out, operation->op);
@@ -634,14 +634,14 @@ needs_no_else_branch(void **state)
 	pack_array(&body, 1);
 	pack_array(&body, 0);
 	assert_int_equal(transaction_decode(buffer_slice(&body), &transaction, NULL),
-			 SYNOD_BAD_MESSAGE);
+	                 SYNOD_BAD_MESSAGE);
 }
 
 static void
 contains_only_operations_that_make_sense_inside(void **state)
 {
 	const uint8_t inside[] = {OP_GET,    OP_STAT, OP_LIST, OP_CHECK,
-				  OP_CREATE, OP_SET,  OP_PUT,  OP_DELETE};
+	                          OP_CREATE, OP_SET,  OP_PUT,  OP_DELETE};
 	const uint8_t outside[] = {OP_LOG, OP_SESSION_OPEN, OP_SESSION_CLOSE, OP_STATUS};
 	struct operation operation = {.path = slice_of("/a")};
 
@@ -674,7 +674,7 @@ refuses_a_transaction_inside_a_transaction(void **state)
 	pack_array(&body, 1);
 	pack_string(&body, slice_of("/a"));
 	assert_int_equal(transaction_decode(buffer_slice(&body), &transaction, &why),
-			 SYNOD_BAD_ARGUMENT);
+	                 SYNOD_BAD_ARGUMENT);
 	assert_string_equal(why, "a transaction inside a transaction");
 }
 
@@ -708,7 +708,7 @@ checks_every_operation_of_both_branches(void **state)
 	write_pair(&body, &good, NULL);
 	write_pair(&body, &bad, NULL);
 	assert_int_equal(transaction_decode(buffer_slice(&body), &transaction, NULL),
-			 SYNOD_BAD_PATH);
+	                 SYNOD_BAD_PATH);
 }
 
 static void
@@ -723,7 +723,7 @@ makes_its_own_conditions_name_their_path(void **state)
 	condition_encode(&body, &every_condition[0]);
 	pack_array(&body, 0);
 	assert_int_equal(transaction_decode(buffer_slice(&body), &transaction, NULL),
-			 SYNOD_BAD_ARGUMENT);
+	                 SYNOD_BAD_ARGUMENT);
 }
 
 /* ---- hostile bytes ---- */

@@ -166,7 +166,7 @@ door_open(const char *address)
 	memset(&door, 0, sizeof door);
 	pthread_mutex_init(&door.mutex, NULL);
 	assert_int_equal(SYNOD_OK, transport->ops->listen(transport, address, &door_handler, &door,
-							  &door.listener));
+	                                                  &door.listener));
 	return transport->ops->listener_address(door.listener);
 }
 
@@ -187,7 +187,7 @@ static void
 dial(struct end *end, const char *address)
 {
 	assert_int_equal(SYNOD_OK, transport->ops->dial(transport, address, 5000, &end_handler, end,
-							&end->stream));
+	                                                &end->stream));
 }
 
 static void
@@ -272,7 +272,7 @@ dials_a_host_by_name(void **state)
 
 	(void)state;
 	snprintf(address, sizeof address, "localhost:%s",
-		 strrchr(door_open("127.0.0.1:0"), ':') + 1);
+	         strrchr(door_open("127.0.0.1:0"), ':') + 1);
 	door.echoes = true;
 	dial(&end, address);
 	write_pattern(end.stream, 0, 10);
@@ -285,10 +285,10 @@ dials_a_host_by_name(void **state)
 static void
 refuses_addresses_that_make_no_sense(void **state)
 {
-	static const char *const bad[] = {"",	    "127.0.0.1",  "127.0.0.1:", "127.0.0.1:x",
-					  ":80",    "::1:80",	  "[::1:80",	"[::1]80",
-					  "[x]:80", "a b:80",	  "h:65536",	"h:999999",
-					  "h:-1",   "tcp://h:80", "[]:80",	"h:1 "};
+	static const char *const bad[] = {"",       "127.0.0.1",  "127.0.0.1:", "127.0.0.1:x",
+	                                  ":80",    "::1:80",     "[::1:80",    "[::1]80",
+	                                  "[x]:80", "a b:80",     "h:65536",    "h:999999",
+	                                  "h:-1",   "tcp://h:80", "[]:80",      "h:1 "};
 	struct listener *listener;
 	struct stream *stream;
 
@@ -302,7 +302,7 @@ refuses_addresses_that_make_no_sense(void **state)
 			transport->ops->dial(transport, bad[i], 100, &end_handler, NULL, &stream));
 	}
 	assert_int_equal(SYNOD_BAD_ARGUMENT, transport->ops->dial(transport, "127.0.0.1:0", 100,
-								  &end_handler, NULL, &stream));
+	                                                          &end_handler, NULL, &stream));
 }
 
 static void
@@ -313,7 +313,7 @@ says_when_an_address_is_in_use(void **state)
 
 	(void)state;
 	assert_int_equal(SYNOD_IN_USE,
-			 transport->ops->listen(transport, address, &door_handler, &door, &second));
+	                 transport->ops->listen(transport, address, &door_handler, &door, &second));
 	door_shut();
 }
 
@@ -366,11 +366,11 @@ a_dial_to_nowhere_ends_at_its_deadline(void **state)
 	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(local.sin_port));
 	for (unsigned i = 0; i < DIALS; i++)
 		assert_int_equal(SYNOD_OK,
-				 transport->ops->dial(transport, address, 300, &end_handler,
-						      &ends[i], &ends[i].stream));
+		                 transport->ops->dial(transport, address, 300, &end_handler,
+		                                      &ends[i], &ends[i].stream));
 	for (unsigned i = 0; i < DIALS; i++)
 		wait_until(atomic_load(&ends[i].open_count) + atomic_load(&ends[i].close_count) >
-			   0);
+		           0);
 	assert_int_equal(SYNOD_TIMEOUT, atomic_load(&ends[DIALS - 1].error));
 	for (unsigned i = 0; i < DIALS; i++) {
 		stream_close(ends[i].stream);
@@ -387,12 +387,12 @@ a_dial_of_an_unknown_name_fails_within_its_deadline(void **state)
 
 	(void)state;
 	assert_int_equal(SYNOD_OK, transport->ops->dial(transport, "no-such-host.invalid:1", 300,
-							&end_handler, &end, &end.stream));
+	                                                &end_handler, &end, &end.stream));
 	end_finally(&end);
 	assert_true(now_ms() - begin_ms < DEADLINE_MS / 2);
 	assert_int_equal(0, atomic_load(&end.open_count));
 	assert_true(atomic_load(&end.error) == SYNOD_IO ||
-		    atomic_load(&end.error) == SYNOD_TIMEOUT);
+	            atomic_load(&end.error) == SYNOD_TIMEOUT);
 }
 
 static void
@@ -570,7 +570,7 @@ an_accepted_stream_can_be_turned_away(void **state)
 
 	(void)state;
 	assert_int_equal(SYNOD_OK, transport->ops->listen(transport, "127.0.0.1:0",
-							  &turn_away_handler, &closed, &listener));
+	                                                  &turn_away_handler, &closed, &listener));
 	dial(&end, transport->ops->listener_address(listener));
 	end_finally(&end);
 	transport->ops->listener_close(listener);
@@ -677,7 +677,7 @@ stress_round(struct stress *stress)
 
 	for (unsigned i = 0; i < STRESS_STREAMS; i++)
 		if (transport->ops->dial(transport, stress->address, 10000, &end_handler, &ends[i],
-					 &ends[i].stream) != SYNOD_OK)
+		                         &ends[i].stream) != SYNOD_OK)
 			stress->failures++;
 	for (unsigned i = 0; i < 20; i++) {
 		struct end *end = &ends[rand_r(&stress->seed) % STRESS_STREAMS];

@@ -60,7 +60,7 @@ number(const char *sql)
 	sqlite3_stmt *statement;
 
 	assert_int_equal(sqlite3_prepare_v2(database_handle(database), sql, -1, &statement, NULL),
-			 SQLITE_OK);
+	                 SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	int64_t result = sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
@@ -110,7 +110,7 @@ survives_the_death_of_the_process(void **state)
 		if (database_commit(database) != SYNOD_OK)
 			_exit(2);
 		sqlite3_exec(database_handle(database), "INSERT INTO t VALUES(1)", NULL, NULL,
-			     NULL);
+		             NULL);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -134,9 +134,9 @@ is_set_up_as_the_header_says(void **state)
 	/* Defensive: the schema cannot be written. */
 	run("CREATE TABLE t(x)");
 	assert_int_not_equal(sqlite3_exec(database_handle(database),
-					  "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema",
-					  NULL, NULL, NULL),
-			     SQLITE_OK);
+	                                  "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema",
+	                                  NULL, NULL, NULL),
+	                     SQLITE_OK);
 }
 
 static off_t

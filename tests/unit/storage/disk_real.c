@@ -93,7 +93,7 @@ open_file(const struct world *world, const char *name, unsigned flags)
 	struct disk_file *file;
 
 	assert_int_equal(world->disk->ops->open(world->disk, in(world, name), flags, &file),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	return file;
 }
 
@@ -197,10 +197,10 @@ lists_sorted_names(void **state)
 		file->ops->close(file);
 	}
 	assert_int_equal(world->disk->ops->list(world->disk, world->root, append_name, text),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_string_equal(text, "a a.c aa b ");
 	assert_int_equal(world->disk->ops->list(world->disk, in(world, "none"), append_name, text),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 }
 
 static void
@@ -213,7 +213,7 @@ renames_and_removes(void **state)
 	file->ops->close(file);
 	assert_int_equal(disk->ops->rename(disk, in(world, "old"), in(world, "new")), SYNOD_OK);
 	assert_int_equal(disk->ops->rename(disk, in(world, "old"), in(world, "new")),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	assert_int_equal(disk->ops->sync_directory(disk, world->root), SYNOD_OK);
 	assert_int_equal(disk->ops->remove(disk, in(world, "new")), SYNOD_OK);
 	assert_int_equal(disk->ops->remove(disk, in(world, "new")), SYNOD_NOT_FOUND);

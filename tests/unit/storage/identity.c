@@ -164,7 +164,7 @@ a_promise_survives_a_crash_at_every_operation(void **state)
 			assert_int_equal(found.promised.round, round);
 		else
 			assert_true(found.promised.round == round ||
-				    ballot_equal(found.promised, before));
+			            ballot_equal(found.promised, before));
 		identity.promised = found.promised;
 	}
 }

@@ -60,7 +60,7 @@ a_new_journal_is_empty(void **state)
 	assert_int_equal(fixture->recovered.tail_first, 1);
 	assert_int_equal(journal_length(fixture->journal), 0);
 	assert_int_equal(journal_read(fixture->journal, 1, 1, 100, &entry, &count),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	reopen();
 }
 
@@ -96,7 +96,7 @@ what_is_gathered_is_not_read_before_the_commit(void **state)
 	fixture_append(fixture, 1);
 	assert_int_equal(journal_length(fixture->journal), 2);
 	assert_int_equal(journal_read(fixture->journal, 3, 1, 100, &entry, &count),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	assert_int_equal(fixture_commit(fixture), SYNOD_OK);
 	assert_true(fixture_holds(fixture, &fixture->committed, 64, 1 << 20));
 }
@@ -207,7 +207,7 @@ reads_in_runs_of_any_size(void **state)
 	fixture_fill(fixture, 60, 9);
 	for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
 		assert_true(fixture_holds(fixture, &fixture->committed, runs[i].count_max,
-					  runs[i].bytes_max));
+		                          runs[i].bytes_max));
 }
 
 static void
@@ -223,9 +223,9 @@ a_run_ends_with_the_log(void **state)
 	entry_release(entries[0]);
 	entry_release(entries[1]);
 	assert_int_equal(journal_read(fixture->journal, 0, 8, 1 << 20, entries, &count),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 	assert_int_equal(journal_read(fixture->journal, 6, 8, 1 << 20, entries, &count),
-			 SYNOD_NOT_FOUND);
+	                 SYNOD_NOT_FOUND);
 }
 
 static void
@@ -301,7 +301,7 @@ keeps_the_reserve_free(void **state)
 			break;
 	}
 	assert_int_equal(fixture->disk->ops->free_bytes(fixture->disk, "data", &free_bytes),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_true(free_bytes >= 20000);
 }
 

@@ -112,7 +112,7 @@ crash_script_at(uint64_t operation, enum memory_crash kind, uint64_t seed)
 		wrong = recover(fixture);
 	if (wrong)
 		fail_msg("operation %d, crash %d, seed %d: %s", (int)operation, (int)kind,
-			 (int)seed, wrong);
+		         (int)seed, wrong);
 	fixture_fini(fixture);
 	free(fixture);
 }
@@ -269,7 +269,7 @@ random_life(struct journal_fixture *fixture)
 		memory_disk_power_off_at(fixture->disk, 1 + draw(120));
 		if (draw(4) == 0)
 			memory_disk_fail_at(fixture->disk, 1 + draw(40),
-					    draw(2) ? SYNOD_IO : SYNOD_NO_SPACE);
+			                    draw(2) ? SYNOD_IO : SYNOD_NO_SPACE);
 		memory_disk_set_capacity(fixture->disk, draw(3) ? UINT64_MAX : 30000 + draw(60000));
 		fixture->entry_size_max = 300;
 		for (;;) {

@@ -150,7 +150,7 @@ any_altered_bit_of_a_record_is_found_where_it_is(void **state)
 		for (size_t bit = 0; bit < 8 * length; bit++) {
 			batch.bytes[at + bit / 8] ^= (uint8_t)(1u << bit % 8);
 			assert_int_equal(journal_batch_scan(span, 0, SEED, 100, 200, &scan),
-					 BATCH_BAD);
+			                 BATCH_BAD);
 			assert_int_equal(scan.bad, at);
 			batch.bytes[at + bit / 8] ^= (uint8_t)(1u << bit % 8);
 		}

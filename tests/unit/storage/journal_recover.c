@@ -125,7 +125,7 @@ flip_everywhere(uint32_t segment, size_t step)
 
 	for (size_t at = 0; at < copy.size; at += step) {
 		memory_disk_flip(fixture->disk, fixture_segment(segment), at,
-				 (uint8_t)(1u << at % 8));
+		                 (uint8_t)(1u << at % 8));
 		if (!is_honest())
 			fail_msg("segment %d, offset %d: cut silently", (int)segment, (int)at);
 		fixture_close(fixture);
@@ -195,9 +195,9 @@ damage_of_chosen_slots_is_reported_and_the_rest_is_readable(void **state)
 	for (uint32_t i = 0; i < count; i++)
 		entry_release(entries[i]);
 	assert_int_equal(journal_read(fixture->journal, 7, 16, 1 << 20, entries, &count),
-			 SYNOD_CORRUPT);
+	                 SYNOD_CORRUPT);
 	assert_int_equal(journal_read(fixture->journal, 12, 16, 1 << 20, entries, &count),
-			 SYNOD_CORRUPT);
+	                 SYNOD_CORRUPT);
 
 	/* It goes on, and says the same the next time. */
 	fixture_fill(fixture, 3, 5);
@@ -335,14 +335,14 @@ a_missing_segment_is_named(void **state)
 	for (uint32_t number = 1; number <= 2; number++) {
 		struct copy copy = copy_of(fixture_segment(number));
 		assert_int_equal(fixture->disk->ops->remove(fixture->disk, fixture_segment(number)),
-				 SYNOD_OK);
+		                 SYNOD_OK);
 		assert_quarantined(names[number - 1]);
 		assert_non_null(strstr(fixture->why, "missing"));
 		put_back(fixture_segment(number), &copy);
 		free(copy.bytes);
 	}
 	assert_int_equal(fixture->disk->ops->remove(fixture->disk, fixture_segment(last)),
-			 SYNOD_OK);
+	                 SYNOD_OK);
 	assert_quarantined("missing");
 }
 
@@ -370,7 +370,7 @@ a_file_that_was_cut_short_is_noticed(void **state)
 	size_t end = find_record(1, RECORD_END, 2) + JOURNAL_SECTOR_SIZE;
 	for (size_t size = 0; size <= end; size += 7) {
 		memory_disk_put(fixture->disk, fixture_segment(1),
-				(struct slice){copy.bytes, size});
+		                (struct slice){copy.bytes, size});
 		assert_int_equal(fixture_open(fixture, 0), SYNOD_CORRUPT);
 	}
 	/* At the boundary of a batch too. */
@@ -378,7 +378,7 @@ a_file_that_was_cut_short_is_noticed(void **state)
 		put_back(fixture_segment(1), &copy);
 		size_t size = find_record(1, RECORD_END, i) + JOURNAL_SECTOR_SIZE;
 		memory_disk_put(fixture->disk, fixture_segment(1),
-				(struct slice){copy.bytes, size});
+		                (struct slice){copy.bytes, size});
 		assert_quarantined("cut short");
 	}
 	free(copy.bytes);

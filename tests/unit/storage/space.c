@@ -36,7 +36,7 @@ gives_the_ballast_up_before_the_journal_must_stop(void **state)
 	(void)state;
 	assert_int_equal(space_decide(R, SPACE_LOW, true, R + R / 4).action, SPACE_NOTHING);
 	assert_int_equal(space_decide(R, SPACE_LOW, true, R + R / 4 - 1).action,
-			 SPACE_DROP_BALLAST);
+	                 SPACE_DROP_BALLAST);
 	assert_int_equal(space_decide(R, SPACE_LOW, false, 0).action, SPACE_NOTHING);
 }
 
