@@ -121,6 +121,12 @@ apply_client(struct namespace *namespace, const struct command *command, struct 
 	return apply_write(namespace, command, answer, applied);
 }
 
+static void
+take_ballot(struct command_ballot *latest, const struct command_ballot *ballot)
+{
+	*latest = *ballot;
+}
+
 static int
 apply_command(struct namespace *namespace, const struct command *command, struct answer *answer,
               struct applied *applied)
@@ -130,8 +136,7 @@ apply_command(struct namespace *namespace, const struct command *command, struct
 	case COMMAND_EXPIRE: return session_command_expire(namespace, command, answer, applied);
 	case COMMAND_MEMBER: return member_record(namespace, command, answer);
 	case COMMAND_START:
-		namespace
-		->ballot = command->ballot;
+		take_ballot(&namespace->ballot, &command->ballot);
 		pack_array(answer->result, 0);
 		return SYNOD_OK;
 	default: CHECK(!"a known type of command"); return SYNOD_BAD_MESSAGE;
