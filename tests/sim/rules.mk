@@ -26,3 +26,11 @@ else
 	$(Q)for case in $(wildcard tests/sim/cases/*.case); do $(B)/synod-sim --case $$case || exit 1; done
 	$(Q)$(B)/synod-sim $(if $(TIME),--time $(TIME),--seeds $(or $(N),1000)) $(if $(FIRST),--first $(FIRST))
 endif
+
+# A thousand seeds are part of make check, fewer of make asan.  Threads are not simulated, so there is
+# nothing in it for make tsan.
+ifneq ($(filter release asan,$(FLAVOUR)),)
+SCRIPT_TESTS += tests/sim/check.sh
+RUN_ENV += SIM_SEEDS=$(or $(N),$(if $(filter asan,$(FLAVOUR)),60,1000))
+suite-build: $(B)/synod-sim
+endif
