@@ -83,6 +83,9 @@ break_off(struct executor *executor, int error, const char *what)
 		log_error("%s: the disk is full; going back to the last commit, the journal has "
 		          "the rest",
 		          what);
+	/* What was applied in this run has been answered already. */
+	if (!executor->is_down && namespace_applied(executor->namespace) > executor->floor)
+		executor->floor = namespace_applied(executor->namespace);
 	executor->is_down = true;
 	executor->generation++;
 }
