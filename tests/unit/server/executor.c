@@ -753,6 +753,38 @@ a_write_that_finds_the_disk_full_is_given_back(void **state)
 	fixture_free(fixture);
 }
 
+/* The answers of the rows before the one that found the disk full are out. */
+static void
+no_read_goes_back_behind_the_answers_of_a_run_that_broke_off(void **state)
+{
+	static uint8_t large[1000000];
+	struct slice data = {large, sizeof large};
+	struct fixture *fixture = fixture_new();
+	struct apply_item *item;
+	unsigned answered_count = 0;
+
+	(void)state;
+	feed_open(fixture, NULL);
+	tick_after(fixture, 200);
+	limit_pages(fixture);
+	item = apply_item_new(fixture->slot + 1, 12, fixture->generation);
+	for (unsigned i = 0; i < 12; i++) {
+		item->rows[i].entry = put_of(fixture, "/a", data);
+		item->rows[i].pending = ask(fixture, &fixture->sink, OP_PUT, i);
+		item->count++;
+	}
+	executor_apply(fixture->executor, item);
+	tick_after(fixture, 0);
+	for (unsigned i = 0; i < 12; i++)
+		answered_count += answered(fixture, i).error == SYNOD_OK;
+	assert_in_range(answered_count, 1, 11);
+	assert_int_equal(fixture->rewound_to, 1);
+	read_node(fixture, "/a", 20, 0);
+	run(fixture);
+	assert_nothing_answered(fixture);
+	fixture_free(fixture);
+}
+
 static void
 a_database_that_cannot_be_opened_again_is_fatal(void **state)
 {
@@ -877,6 +909,7 @@ main(void)
 		cmocka_unit_test(rows_fed_before_the_rewinding_is_known_are_given_back),
 		cmocka_unit_test(no_read_goes_back_behind_what_was_applied),
 		cmocka_unit_test(a_write_that_finds_the_disk_full_is_given_back),
+		cmocka_unit_test(no_read_goes_back_behind_the_answers_of_a_run_that_broke_off),
 		cmocka_unit_test(a_database_that_cannot_be_opened_again_is_fatal),
 		cmocka_unit_test(a_survey_lists_sessions_and_members_as_of_what_was_fed_before),
 		cmocka_unit_test(a_checkpoint_carries_the_hash_of_its_own_slot),
