@@ -769,7 +769,7 @@ no_read_goes_back_behind_the_answers_of_a_run_that_broke_off(void **state)
 	limit_pages(fixture);
 	item = apply_item_new(fixture->slot + 1, 12, fixture->generation);
 	for (unsigned i = 0; i < 12; i++) {
-		item->rows[i].entry = put_of(fixture, "/a", data);
+		item->rows[i].entry = put_of(fixture, "/a", i == 0 ? slice_of("small") : data);
 		item->rows[i].pending = ask(fixture, &fixture->sink, OP_PUT, i);
 		item->count++;
 	}
