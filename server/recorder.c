@@ -158,6 +158,33 @@ gather(struct recorder *recorder, const struct persist_item *item)
 	}
 }
 
+/* What is kept, once more from the start. */
+static void
+gather_again(struct recorder *recorder)
+{
+	recorder->token = 0;
+	recorder->has_batch = false;
+	recorder->batch_bytes = 0;
+	for (struct persist_item *item = recorder->gathered_first; item; item = item->next)
+		gather(recorder, item);
+}
+
+static void
+look_at_space(struct recorder *recorder)
+{
+	bool was_low = recorder->is_low;
+
+	recorder->space_ms = clock_now_ms(recorder->options.clock);
+	recorder->is_low = space_check(recorder->options.space) == SPACE_LOW;
+	if (recorder->is_low == was_low)
+		return;
+	if (recorder->is_low)
+		log_warning("disk nearly full: refusing growth; reads and deletes go on");
+	else
+		log_info("disk space is back: taking writes again");
+	post_space(recorder);
+}
+
 static void
 release_gathered(struct recorder *recorder)
 {
@@ -181,6 +208,23 @@ post_durable(struct recorder *recorder)
 }
 
 /*
+ * The journal drops a batch that does not fit.  Looking at the space may give up
+ * the ballast, which is kept for this: so look at once, gather the same again, and
+ * only then say that the disk is full.
+ */
+static int
+commit_journal(struct recorder *recorder)
+{
+	int error = journal_commit(recorder->options.journal);
+
+	if (error != SYNOD_NO_SPACE)
+		return error;
+	look_at_space(recorder);
+	gather_again(recorder);
+	return journal_commit(recorder->options.journal);
+}
+
+/*
  * Make durable what was gathered: the promise first, because an entry accepted at
  * a ballot must never be found without the promise of it (DESIGN 4, the table).
  */
@@ -201,7 +245,7 @@ commit(struct recorder *recorder)
 		recorder->has_promise = false;
 	}
 	if (recorder->has_batch) {
-		error = journal_commit(recorder->options.journal);
+		error = commit_journal(recorder);
 		if (error == SYNOD_NO_SPACE) {
 			if (!recorder->is_full)
 				log_error("the journal cannot grow: disk full; writing stops until "
@@ -225,43 +269,17 @@ commit(struct recorder *recorder)
 	post_durable(recorder);
 }
 
-/* ---- a full disk ---- */
-
 /* The journal dropped the batch when it did not fit: gather it again, and try. */
 static void
 retry_full(struct recorder *recorder)
 {
-	recorder->token = 0;
-	recorder->has_batch = false;
-	recorder->batch_bytes = 0;
-	for (struct persist_item *item = recorder->gathered_first; item; item = item->next)
-		gather(recorder, item);
+	gather_again(recorder);
 	recorder->is_full = false;
 	commit(recorder);
 	if (!recorder->is_full) {
 		log_info("the journal can grow again");
 		post_space(recorder);
 	}
-}
-
-static void
-look_at_space(struct recorder *recorder, uint64_t now_ms)
-{
-	bool was_low = recorder->is_low;
-
-	if (now_ms < recorder->space_ms + SPACE_INTERVAL_MS)
-		return;
-	recorder->space_ms = now_ms;
-	recorder->is_low = space_check(recorder->options.space) == SPACE_LOW;
-	if (recorder->is_low != was_low) {
-		if (recorder->is_low)
-			log_warning("disk nearly full: refusing growth; reads and deletes go on");
-		else
-			log_info("disk space is back: taking writes again");
-		post_space(recorder);
-	}
-	if (recorder->is_full)
-		retry_full(recorder);
 }
 
 /* ---- items ---- */
@@ -306,7 +324,11 @@ tick(struct recorder *recorder)
 	uint64_t now_ms = clock_now_ms(recorder->options.clock);
 	int error;
 
-	look_at_space(recorder, now_ms);
+	if (now_ms >= recorder->space_ms + SPACE_INTERVAL_MS) {
+		look_at_space(recorder);
+		if (recorder->is_full)
+			retry_full(recorder);
+	}
 	if (recorder->is_full)
 		return;
 	error = journal_make_room(recorder->options.journal, BATCH_BYTES_MAX);
