@@ -157,7 +157,9 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	if (item->count == 0 || item->first != member->fed + 1)
 		return;
 	apply = apply_item_new(item->first, item->count, member->feed_generation);
-	for (uint32_t i = 0; i < item->count && item->first + i <= member->view.chosen; i++) {
+	for (uint32_t i = 0; i < item->count && (item->first + i <= member->view.chosen ||
+	                                         PLANTED(FEED_BEYOND_CHOSEN));
+	     i++) {
 		struct pending **slot = &member->slots[(item->first + i) & (SLOTS_MAX - 1)];
 
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);

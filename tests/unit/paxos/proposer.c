@@ -251,6 +251,38 @@ steps_down_when_a_voter_has_promised_a_higher_ballot(void **state)
 	world_fini(&world);
 }
 
+/* Among five: a promise that was taken back leaves no quorum, and nothing to adopt. */
+static void
+a_promiser_that_refuses_later_counts_no_more(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, 5, &options, 1);
+	world.is_lied_to = true;
+	world_start(&world, world_member(&world, 1));
+	alone_stand(&world);
+	alone_receive(&world,
+	              (struct paxos_message){.type = MESSAGE_PREVOTE_ANSWER,
+	                                     .from = 3,
+	                                     .ballot = {1, 1, 1},
+	                                     .flags = MESSAGE_GRANTED},
+	              0);
+	alone_persist(&world);
+	promise(&world, 2, (struct ballot){0, 9, 3}, 0, 2, 2);
+	alone_receive(&world,
+	              (struct paxos_message){.type = MESSAGE_REFUSE,
+	                                     .from = 2,
+	                                     .ballot = {1, 1, 1},
+	                                     .accepted = {1, 7, 2}},
+	              0);
+	promise(&world, 3, BALLOT_NONE, 0, 0, 0);
+	assert_int_equal(alone_view(&world).role, ROLE_CANDIDATE);
+	promise(&world, 4, BALLOT_NONE, 0, 0, 0);
+	assert_int_equal(alone_view(&world).role, ROLE_LEADER);
+	world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -264,6 +296,7 @@ main(void)
 		cmocka_unit_test(refuses_proposals_before_it_serves),
 		cmocka_unit_test(takes_the_first_values_that_the_window_has_room_for),
 		cmocka_unit_test(does_not_believe_in_more_than_it_has_sent),
+		cmocka_unit_test(a_promiser_that_refuses_later_counts_no_more),
 		cmocka_unit_test(steps_down_when_a_voter_has_promised_a_higher_ballot),
 	};
 

@@ -129,6 +129,40 @@ nothing_is_applied_that_is_not_durable_here(void **state)
 	stage_free(stage);
 }
 
+/* Its journal holds more than is chosen: that may still be replaced, and stays out. */
+static void
+nothing_is_applied_from_the_journal_that_is_not_chosen(void **state)
+{
+	struct stage *stage = stage_of_the_forgetful(3, 2);
+	struct reached reached;
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 0);
+	caller_open_session(&caller, TIMEOUT_MS);
+	for (unsigned i = 0; i < WRITES; i++)
+		assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
+		                 SYNOD_OK);
+	stage_run(stage, 500);
+	reached.slot = stage->members[0].member->applied;
+	stage_stop(stage, 1);
+	stage->members[0].is_recorder_stuck = true;
+	for (unsigned i = 0; i < 10; i++)
+		caller_write(&caller, OP_PUT, "/a", "y");
+	stage_run(stage, 50);
+	assert_true(stage->members[2].member->view.durable_length > reached.slot);
+	stage_stop(stage, 2);
+	assert_int_equal(unlink("c/namespace.db"), 0);
+	unlink("c/namespace.db-wal");
+	assert_int_equal(stage_start(stage, 2), SYNOD_OK);
+	reached.member = stage->members[2].member;
+	assert_true(stage_run_until(stage, PATIENCE_MS, has_applied, &reached));
+	assert_int_equal(reached.member->applied, reached.slot);
+	stage->members[0].is_recorder_stuck = false;
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 int
 main(void)
 {
@@ -136,6 +170,7 @@ main(void)
 		cmocka_unit_test(writes_whose_entries_left_memory_are_answered_all_the_same),
 		cmocka_unit_test(a_follower_without_its_database_applies_its_whole_journal),
 		cmocka_unit_test(nothing_is_applied_that_is_not_durable_here),
+		cmocka_unit_test(nothing_is_applied_from_the_journal_that_is_not_chosen),
 	};
 
 	alarm(120);

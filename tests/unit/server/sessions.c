@@ -77,6 +77,22 @@ a_session_being_expired_cannot_be_renewed(void **state)
 }
 
 static void
+opening_a_session_again_does_not_call_its_expiry_back(void **state)
+{
+	struct sessions *sessions = sessions_new();
+	struct expired expired = {0};
+	uint64_t timeout_ms;
+
+	(void)state;
+	sessions_add(sessions, 7, 1, 1000, 0);
+	sessions_expire(sessions, 2000, 10, note, &expired);
+	assert_int_equal(expired.count, 1);
+	sessions_add(sessions, 7, 1, 1000, 2000);
+	assert_false(sessions_renew(sessions, 7, 2001, &timeout_ms));
+	sessions_free(sessions);
+}
+
+static void
 an_expiry_that_could_not_be_proposed_is_tried_again(void **state)
 {
 	struct sessions *sessions = sessions_new();
@@ -152,6 +168,7 @@ main(void)
 		cmocka_unit_test(expires_a_silent_session_once_after_its_timeout),
 		cmocka_unit_test(renewing_moves_the_deadline),
 		cmocka_unit_test(a_session_being_expired_cannot_be_renewed),
+		cmocka_unit_test(opening_a_session_again_does_not_call_its_expiry_back),
 		cmocka_unit_test(an_expiry_that_could_not_be_proposed_is_tried_again),
 		cmocka_unit_test(an_unknown_session_cannot_be_renewed),
 		cmocka_unit_test(keeps_every_other_session_when_many_come_and_go),
