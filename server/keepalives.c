@@ -112,19 +112,14 @@ static void
 confirm(struct member *member, struct keepalive_batch *batch)
 {
 	struct read_batch *read;
-	struct paxos_event event = {.type = EVENT_READ};
 
 	if (PLANTED(KEEPALIVE_UNCONFIRMED)) {
 		keepalives_on_confirmed(member, batch, SYNOD_OK);
 		return;
 	}
 	read = check_calloc(1, sizeof *read);
-	read->id = ++member->next_batch;
 	read->keepalives = batch;
-	read->next = member->asked;
-	member->asked = read;
-	event.read = read->id;
-	member_step(member, &event);
+	reads_ask(member, read);
 }
 
 static void

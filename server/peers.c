@@ -129,8 +129,8 @@ bind_recorded(struct member *member)
 }
 
 /* The leader records every member's addresses and disk, when they are new or have changed. */
-void
-peers_propose_facts(struct member *member)
+static void
+propose_facts(struct member *member)
 {
 	if (!member->view.is_serving || !member->is_surveyed || member->is_low)
 		return;
@@ -165,7 +165,7 @@ peers_on_survey(struct member *member, struct survey_item *item)
 {
 	(void)item;
 	bind_recorded(member);
-	peers_propose_facts(member);
+	propose_facts(member);
 }
 
 /* ---- facts ---- */
@@ -210,7 +210,7 @@ on_facts(struct member *member, uint64_t from, struct slice body)
 		return SYNOD_BAD_MESSAGE;
 	memcpy(address, text.bytes, text.size);
 	address[text.size] = '\0';
-	peers_propose_facts(member);
+	propose_facts(member);
 	return SYNOD_OK;
 }
 

@@ -76,9 +76,10 @@ pending_set_body(struct member *member, struct pending *pending, const void *byt
 	member->pending_bytes += size;
 }
 
-void
-pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
-               struct slice result, struct buffer *scratch)
+/* The start of the frame that carries an answer: to a client, or to the member that forwarded it.
+ */
+static size_t
+begin_answer(const struct pending *pending, struct buffer *scratch)
 {
 	size_t begin;
 
@@ -88,6 +89,16 @@ pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t s
 		pack_array(scratch, 2);
 		pack_u64(scratch, pending->origin_tag);
 	}
+	return begin;
+}
+
+void
+pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
+               struct slice result, struct buffer *scratch)
+{
+	size_t begin;
+
+	begin = begin_answer(pending, scratch);
 	response_encode_head(scratch, pending->xid, error, revision, stale_ms);
 	if (result.size > 0)
 		pack_raw(scratch, result);
@@ -130,12 +141,7 @@ pending_answer_packed(struct member *member, struct pending *pending, struct sli
 		         (pending->op == OP_SESSION_OPEN || pending->op == OP_SESSION_ATTACH))
 			pending->client->session = session;
 	}
-	buffer_clear(&member->scratch);
-	begin = frame_begin(&member->scratch, pending->origin ? FRAME_FORWARDED : FRAME_RESPONSE);
-	if (pending->origin) {
-		pack_array(&member->scratch, 2);
-		pack_u64(&member->scratch, pending->origin_tag);
-	}
+	begin = begin_answer(pending, &member->scratch);
 	pack_raw(&member->scratch, packed);
 	frame_end(&member->scratch, begin);
 	connection_write(pending->connection, buffer_slice(&member->scratch));

@@ -18,12 +18,18 @@ reads_add(struct member *member, struct pending *pending)
 void
 reads_ask_index(struct member *member)
 {
-	struct paxos_event event = {.type = EVENT_READ};
 	struct read_batch *batch = member->gathered;
 
-	if (!batch)
-		return;
 	member->gathered = NULL;
+	if (batch)
+		reads_ask(member, batch);
+}
+
+void
+reads_ask(struct member *member, struct read_batch *batch)
+{
+	struct paxos_event event = {.type = EVENT_READ};
+
 	batch->id = ++member->next_batch;
 	batch->next = member->asked;
 	member->asked = batch;

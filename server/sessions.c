@@ -179,11 +179,3 @@ sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
 	sessions->next_ms = next_ms > now_ms ? next_ms : now_ms + 1;
 	return sessions->next_ms;
 }
-
-void
-sessions_forget_proposals(struct sessions *sessions)
-{
-	for (size_t i = 0; i < sessions->capacity; i++)
-		sessions->rows[i].is_expiring = false;
-	sessions->next_ms = 0;
-}

@@ -40,7 +40,4 @@ uint64_t sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned li
                          bool (*each)(void *context, uint64_t session, uint64_t generation),
                          void *context);
 
-/* The proposals of this leadership are void: what was being expired may be proposed again. */
-void sessions_forget_proposals(struct sessions *sessions);
-
 #endif

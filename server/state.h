@@ -214,6 +214,8 @@ void forward_tick(struct member *member);
 /* reads.c: reads on their way to a confirmed index. */
 void reads_add(struct member *member, struct pending *pending);
 void reads_ask_index(struct member *member);
+/* Takes BATCH over until its index has come. */
+void reads_ask(struct member *member, struct read_batch *batch);
 void reads_on_answer(struct member *member);
 
 /* about.c: STATUS, MEMBERS, TRANSFER. */
@@ -241,6 +243,5 @@ void peers_on_identity(struct member *member, struct identity_item *item);
 void peers_on_survey(struct member *member, struct survey_item *item);
 void peers_note_checkpoint(struct member *member, const struct progress_item *item);
 void peers_tick(struct member *member);
-void peers_propose_facts(struct member *member);
 
 #endif

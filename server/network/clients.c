@@ -183,17 +183,9 @@ static int
 on_keepalive(struct entry *entry, const struct frame *frame)
 {
 	struct clients *clients = entry->clients;
-	struct cursor cursor;
 	uint64_t number;
-	uint32_t count;
 
-	cursor_init(&cursor, frame->body);
-	count = cursor_array(&cursor);
-	number = cursor_u64(&cursor);
-	if (count > 1)
-		cursor_skip(&cursor, count - 1);
-	cursor_leave(&cursor);
-	if (count < 1 || cursor_finish(&cursor) != SYNOD_OK)
+	if (greeting_read_number(frame, &number) != SYNOD_OK)
 		return SYNOD_BAD_MESSAGE;
 	clients->options.handler->on_keepalive(clients->options.owner, &entry->client, number);
 	return SYNOD_OK;

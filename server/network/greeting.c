@@ -120,21 +120,28 @@ greeting_check(const struct frame *frame, enum hello_role role, const struct ide
 }
 
 int
-greeting_answer_ping(struct connection *connection, const struct frame *frame)
+greeting_read_number(const struct frame *frame, uint64_t *number)
 {
-	struct buffer out = BUFFER_EMPTY;
 	struct cursor cursor;
-	uint64_t number;
 	uint32_t count;
-	size_t begin;
 
 	cursor_init(&cursor, frame->body);
 	count = cursor_array(&cursor);
-	number = cursor_u64(&cursor);
+	*number = cursor_u64(&cursor);
 	if (count > 1)
 		cursor_skip(&cursor, count - 1);
 	cursor_leave(&cursor);
-	if (count < 1 || cursor_finish(&cursor) != SYNOD_OK)
+	return count < 1 ? SYNOD_BAD_MESSAGE : cursor_finish(&cursor);
+}
+
+int
+greeting_answer_ping(struct connection *connection, const struct frame *frame)
+{
+	struct buffer out = BUFFER_EMPTY;
+	uint64_t number;
+	size_t begin;
+
+	if (greeting_read_number(frame, &number) != SYNOD_OK)
 		return SYNOD_BAD_MESSAGE;
 	begin = frame_begin(&out, FRAME_PONG);
 	pack_array(&out, 1);
