@@ -10,7 +10,7 @@ struct row {
 	uint64_t session; /* 0: empty */
 	uint64_t generation;
 	uint64_t timeout_ms;
-	uint64_t deadline_ms;
+	uint64_t deadline_ms; /* once it is expiring: when to propose that again */
 	bool is_expiring;
 };
 
@@ -23,6 +23,10 @@ struct sessions {
 
 /* However far the next deadline is, look again after this long. */
 #define LOOK_AGAIN_MS 1000
+
+/* A proposed expiry may not be taken, the window being full.  Another one after this long does no
+ * harm: the second finds no session. */
+#define EXPIRE_AGAIN_MS 1000
 
 static size_t
 home(const struct sessions *sessions, uint64_t session)
@@ -104,12 +108,11 @@ sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation, u
 	struct row *known = find(sessions, session);
 
 	CHECK(session != 0);
+	if (known && known->is_expiring && !PLANTED(EXPIRY_RECALLED))
+		return; /* its EXPIRE is on its way all the same */
 	if (row.deadline_ms < sessions->next_ms)
 		sessions->next_ms = row.deadline_ms;
 	if (known) {
-		if (!PLANTED(EXPIRY_RECALLED))
-			row.is_expiring =
-				known->is_expiring; /* its EXPIRE is on its way all the same */
 		*known = row;
 		return;
 	}
@@ -165,13 +168,13 @@ sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
 	for (size_t i = 0; i < sessions->capacity; i++) {
 		struct row *row = &sessions->rows[i];
 
-		if (row->session == 0 || row->is_expiring)
+		if (row->session == 0)
 			continue;
 		if (row->deadline_ms <= now_ms && limit > 0 &&
 		    each(context, row->session, row->generation)) {
 			row->is_expiring = true;
+			row->deadline_ms = now_ms + EXPIRE_AGAIN_MS;
 			limit--;
-			continue;
 		}
 		if (row->deadline_ms < next_ms)
 			next_ms = row->deadline_ms;

@@ -21,7 +21,8 @@ void sessions_free(struct sessions *sessions);
 void sessions_clear(struct sessions *sessions);
 uint64_t sessions_count(const struct sessions *sessions);
 
-/* A session exists, with a full timeout from NOW_MS.  Replaces what was known of it. */
+/* A session exists, with a full timeout from NOW_MS.  Replaces what was known of it, unless its
+ * expiry is already proposed. */
 void sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation,
                   uint64_t timeout_ms, uint64_t now_ms);
 void sessions_remove(struct sessions *sessions, uint64_t session);
@@ -32,9 +33,10 @@ bool sessions_renew(struct sessions *sessions, uint64_t session, uint64_t now_ms
                     uint64_t *timeout_ms);
 
 /*
- * Call EACH for every session whose deadline has passed and whose expiry is not
- * yet proposed.  EACH returns true if it proposed it.  At most LIMIT; ascending
- * by deadline is not promised.  Returns when to look again.
+ * Call EACH for every session whose deadline has passed.  EACH returns true if it
+ * proposed its expiry; it is asked again a second later if the session is still
+ * there, since what is proposed is not always taken.  At most LIMIT; ascending by
+ * deadline is not promised.  Returns when to look again.
  */
 uint64_t sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
                          bool (*each)(void *context, uint64_t session, uint64_t generation),

@@ -95,6 +95,7 @@ stage_start(struct stage *stage, unsigned index)
 		.segment_bytes = 256 << 10,
 		.space_reserve = STAGE_RESERVE,
 		.cache_entries = stage->cache_entries,
+		.window_entries = stage->window_entries,
 	};
 
 	for (unsigned i = 0; i < stage->count; i++) {

@@ -34,7 +34,8 @@ struct stage {
 	struct fake_world *world;
 	char directory[64];
 	unsigned count;
-	unsigned cache_entries; /* of the core, for members started from now on; 0: as usual */
+	/* Of the core, for members started from now on; 0: as usual. */
+	unsigned cache_entries, window_entries;
 	struct stage_member members[STAGE_MEMBERS_MAX]; /* ids 1, 2, 3 */
 };
 

@@ -222,6 +222,43 @@ an_expiry_proposed_under_another_ballot_ends_no_session(void **state)
 	stage_free(stage);
 }
 
+/* The core takes nothing while its window is full.  The session has ended for its client by then,
+ * and must end for everybody once there is room. */
+static void
+an_expiry_that_the_core_did_not_take_is_proposed_again(void **state)
+{
+	struct stage *stage = stage_new(1);
+	struct caller caller, writer;
+	unsigned busy = 0;
+
+	(void)state;
+	stage_stop(stage, 0);
+	stage->window_entries = 4;
+	assert_int_equal(stage_start(stage, 0), SYNOD_OK);
+	stage_run(stage, 2000);
+	caller_open(&caller, stage, 0);
+	caller_open(&writer, stage, 0);
+	caller_open_session(&writer, 30000);
+	caller_open_session(&caller, 1000);
+	stage_run(stage, 960);
+	assert_true(lives(stage, 0, &caller));
+	stage->members[0].is_recorder_stuck = true;
+	for (unsigned i = 0; i < 8; i++)
+		caller_write(&writer, OP_PUT, "/a", "x");
+	stage_run(stage, 60); /* the deadline passes meanwhile */
+	stage->members[0].is_recorder_stuck = false;
+	stage_run(stage, 100);
+	for (unsigned i = 0; i < writer.told_count; i++)
+		busy += writer.told[i].error == SYNOD_BUSY;
+	assert_true(busy > 0);
+	assert_int_equal(stage_leader(stage), 0);
+	stage_run(stage, 1500);
+	assert_false(lives(stage, 0, &caller));
+	caller_close(&writer);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 static void
 frames_that_make_no_sense_are_refused(void **state)
 {
@@ -259,6 +296,7 @@ main(void)
 		cmocka_unit_test(keepalives_that_were_lost_on_the_way_are_sent_again),
 		cmocka_unit_test(a_new_leader_grants_everybody_a_full_timeout),
 		cmocka_unit_test(an_expiry_proposed_under_another_ballot_ends_no_session),
+		cmocka_unit_test(an_expiry_that_the_core_did_not_take_is_proposed_again),
 		cmocka_unit_test(frames_that_make_no_sense_are_refused),
 	};
 

@@ -27,7 +27,7 @@ note(void *context, uint64_t session, uint64_t generation)
 }
 
 static void
-expires_a_silent_session_once_after_its_timeout(void **state)
+expires_a_silent_session_after_its_timeout_and_not_twice_at_once(void **state)
 {
 	struct sessions *sessions = sessions_new();
 	struct expired expired = {0};
@@ -37,7 +37,7 @@ expires_a_silent_session_once_after_its_timeout(void **state)
 	sessions_expire(sessions, 1099, 10, note, &expired);
 	assert_int_equal(expired.count, 0);
 	sessions_expire(sessions, 1100, 10, note, &expired);
-	sessions_expire(sessions, 5000, 10, note, &expired);
+	sessions_expire(sessions, 2099, 10, note, &expired);
 	assert_int_equal(expired.count, 1);
 	assert_int_equal(expired.sessions[0], 7);
 	sessions_free(sessions);
@@ -107,6 +107,28 @@ an_expiry_that_could_not_be_proposed_is_tried_again(void **state)
 	sessions_free(sessions);
 }
 
+/* The window may have been full: the session must not stay half ended for the rest of the reign. */
+static void
+an_expiry_is_proposed_again_until_the_session_is_gone(void **state)
+{
+	struct sessions *sessions = sessions_new();
+	struct expired expired = {0};
+	uint64_t again_ms, timeout_ms;
+
+	(void)state;
+	sessions_add(sessions, 7, 1, 1000, 0);
+	again_ms = sessions_expire(sessions, 1000, 10, note, &expired);
+	assert_int_equal(expired.count, 1);
+	sessions_add(sessions, 7, 1, 30000, 1500);
+	again_ms = sessions_expire(sessions, again_ms, 10, note, &expired);
+	assert_int_equal(expired.count, 2);
+	assert_false(sessions_renew(sessions, 7, again_ms, &timeout_ms));
+	sessions_remove(sessions, 7);
+	sessions_expire(sessions, again_ms + 5000, 10, note, &expired);
+	assert_int_equal(expired.count, 2);
+	sessions_free(sessions);
+}
+
 static void
 an_unknown_session_cannot_be_renewed(void **state)
 {
@@ -165,11 +187,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(expires_a_silent_session_once_after_its_timeout),
+		cmocka_unit_test(expires_a_silent_session_after_its_timeout_and_not_twice_at_once),
 		cmocka_unit_test(renewing_moves_the_deadline),
 		cmocka_unit_test(a_session_being_expired_cannot_be_renewed),
 		cmocka_unit_test(opening_a_session_again_does_not_call_its_expiry_back),
 		cmocka_unit_test(an_expiry_that_could_not_be_proposed_is_tried_again),
+		cmocka_unit_test(an_expiry_is_proposed_again_until_the_session_is_gone),
 		cmocka_unit_test(an_unknown_session_cannot_be_renewed),
 		cmocka_unit_test(keeps_every_other_session_when_many_come_and_go),
 		cmocka_unit_test(expires_no_more_than_the_limit_in_one_look),
