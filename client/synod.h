@@ -28,6 +28,9 @@
  * executed or still be on its way inside the ensemble, but always before the
  * handle's next write is executed; the library does not repeat it any more.
  *
+ * Closing a handle lets go in order: locks and elections; leases that it granted
+ * and still keeps (revoked); then its session, with every ephemeral node.
+ *
  * Bounds.  At most 65,536 calls or 64 MiB of requests may be outstanding on a
  * handle; more are refused with SYNOD_BUSY.
  *
@@ -61,6 +64,13 @@ enum synod_error {
 	SYNOD_CONFLICT = 5, /* a condition does not hold */
 	SYNOD_COMPACTED = 6,
 	SYNOD_SESSION_ENDED = 7,
+	SYNOD_NO_CHILDREN = 8, /* nodes that a session or a lease owns have none */
+	SYNOD_NO_LEASE = 9,
+	SYNOD_FENCED = 10, /* the lock's token does not hold any more */
+	SYNOD_NOT_HELD = 11,
+	SYNOD_HELD = 12, /* by others */
+	SYNOD_NOT_A_LOCK = 13,
+	SYNOD_LIMIT = 14, /* on how many there may be */
 	SYNOD_BAD_PATH = 20,
 	SYNOD_RESERVED = 21,
 	SYNOD_TOO_LARGE = 22,
@@ -97,6 +107,7 @@ SYNOD_API const char *synod_error_hint(int error);
 /* ---- the handle ---- */
 
 struct synod;
+struct synod_change;
 
 enum synod_state {
 	SYNOD_CONNECTED, /* a member answers, and the session, if one is open, is confirmed */
@@ -115,7 +126,12 @@ struct synod_options {
 	 * session can still be counted on (0 when expired or none is open).  Called once more with
 	 * SYNOD_SUSPENDED and 0 when that time has passed. */
 	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
+	/* Somebody else deleted a node that the session owned, or took it over (then cause is
+	 * SYNOD_CAUSE_SUPERSEDED and OWNER the new one).  Not called when the session itself
+	 * ended: on_state says that. */
+	void (*on_loss)(void *context, const struct synod_change *change);
 	void *context;
+	bool own_loop; /* see synod_fd() */
 };
 
 /*
@@ -135,6 +151,19 @@ SYNOD_API int synod_open(const struct synod_options *options, struct synod **syn
  */
 SYNOD_API void synod_close(struct synod *synod);
 
+/*
+ * In the application's own loop.  With options->own_loop the library starts no
+ * work by itself: whenever synod_fd() is readable (poll for POLLIN), or before,
+ * call synod_dispatch(), in which everything happens and all callbacks run.
+ * Blocking calls still work: they dispatch while they wait.
+ *
+ * synod_fd: a descriptor that stays the library's, or -1 without own_loop.
+ * synod_dispatch: does what there is to do, never waits.  SYNOD_OK, or
+ * SYNOD_BAD_ARGUMENT without own_loop or inside a callback.
+ */
+SYNOD_API int synod_fd(struct synod *synod);
+SYNOD_API int synod_dispatch(struct synod *synod);
+
 /* How long the present session can still be counted on, by the library's own cautious clock. */
 SYNOD_API unsigned synod_session_remaining_ms(struct synod *synod);
 
@@ -142,6 +171,16 @@ SYNOD_API unsigned synod_session_remaining_ms(struct synod *synod);
 SYNOD_API uint64_t synod_session_id(struct synod *synod);
 
 /* ---- results ---- */
+
+enum synod_node_kind {
+	SYNOD_PERSISTENT = 0,
+	SYNOD_EPHEMERAL = 1, /* goes with this handle's session; no children */
+	SYNOD_LEASED = 2,    /* goes with a lease; no children */
+	SYNOD_CONTAINER = 3, /* goes a minute after its last child went */
+	SYNOD_TTL = 4,       /* goes when not written for its ttl, and childless */
+	SYNOD_LOCK = 5,      /* made by the lock calls, as are: */
+	SYNOD_CONTENDER = 6, /* a lock's children */
+};
 
 struct synod_stat {
 	uint64_t created; /* revisions */
@@ -157,6 +196,10 @@ struct synod_stat {
 	uint64_t children; /* how many now */
 	uint64_t sequence; /* how many ever */
 	bool has_data;     /* absent data is not empty data */
+	enum synod_node_kind kind;
+	uint64_t ttl_ms; /* of a ttl node; a contender's lock delay */
+	uint64_t token;  /* of a lock's contender: 0 while it waits */
+	uint64_t mode; /* of a contender: 1 exclusive, 2 shared; of a lock: how many may hold it */
 };
 
 struct synod_node {
@@ -171,7 +214,20 @@ enum synod_change_kind {
 	SYNOD_CREATED = 1,
 	SYNOD_MODIFIED = 2,
 	SYNOD_DELETED = 3,
+	SYNOD_GRANTED = 4, /* a contender got its lock; the revision is its token */
 };
+
+/* Why a node was deleted or changed hands. */
+enum synod_cause {
+	SYNOD_CAUSE_REQUEST = 0,    /* somebody asked for just this */
+	SYNOD_CAUSE_CLOSED = 1,     /* its owner closed its session */
+	SYNOD_CAUSE_EXPIRED = 2,    /* its owner's, or its own, time ran out */
+	SYNOD_CAUSE_REVOKED = 3,    /* its owner was ended by somebody */
+	SYNOD_CAUSE_SUPERSEDED = 4, /* another owner took it over */
+};
+
+/* "request", "closed", "expired", ...  Static texts, never NULL. */
+SYNOD_API const char *synod_cause_name(unsigned cause);
 
 struct synod_change {
 	uint64_t revision;
@@ -180,7 +236,8 @@ struct synod_change {
 	enum synod_change_kind kind;
 	uint64_t version;
 	uint64_t owner;
-	unsigned cause; /* 0: a request */
+	unsigned cause;          /* enum synod_cause */
+	uint64_t previous_owner; /* SUPERSEDED: whose it was */
 	const void *data;
 	size_t size;
 };
@@ -207,6 +264,10 @@ struct synod_result {
 	uint64_t oldest_revision;     /* log: history before this is not kept */
 	bool more;                    /* list, log: the limit cut it */
 	uint64_t deleted;             /* delete: how many nodes */
+	uint64_t id;                  /* lease_grant: the lease */
+	uint64_t ttl_ms;              /* lease_grant: as granted */
+	uint64_t token;               /* contend: of the lock; 0: it waits.  withdraw: it had */
+	uint64_t ahead;               /* contend: how many contenders come before */
 	bool then_taken;              /* txn: the conditions held */
 	int failed_index;             /* txn: operation that failed, -1: none */
 	struct synod_result *results; /* txn: one per operation */
@@ -235,6 +296,8 @@ enum synod_condition_kind {
 	SYNOD_IF_DATA = 6,
 	SYNOD_IF_CHILDREN_VERSION = 7,
 	SYNOD_IF_CHILDREN = 8,
+	SYNOD_IF_TOKEN = 9, /* a guard: PATH is a lock, a present holder's token is NUMBER; else the
+	                     * call, or the whole transaction, ends with SYNOD_FENCED */
 };
 
 enum synod_relation {
@@ -264,6 +327,16 @@ struct synod_write_options {
 	bool recursive;     /* delete: the whole subtree, in one revision */
 	bool want_previous; /* result->previous: the node as it was */
 	bool want_stat;     /* result->node.stat: the node as it is now */
+	/* create, put: what kind of node.  put of an existing node: anything but persistent makes
+	 * it that, owned by this session or lease, whoever owned it before, in this revision. */
+	enum synod_node_kind kind;
+	uint64_t lease;  /* SYNOD_LEASED */
+	uint64_t ttl_ms; /* SYNOD_TTL: 1,000 to ten years */
+	/* Refused with SYNOD_FENCED unless the lock at this path is held with this token. */
+	struct synod_guard {
+		const char *lock; /* NULL: no guard */
+		uint64_t token;
+	} guard;
 };
 
 /*
@@ -365,6 +438,280 @@ struct synod_transaction {
  */
 SYNOD_API int synod_txn(struct synod *synod, const struct synod_transaction *transaction,
                         const struct synod_write_options *options, struct synod_result **result);
+
+/* ---- watches ---- */
+
+enum synod_scope {
+	SYNOD_WATCH_NODE = 0,     /* the node at the path, whether it exists or not */
+	SYNOD_WATCH_CHILDREN = 1, /* it and its children */
+	SYNOD_WATCH_SUBTREE = 2,  /* it and everything below */
+};
+
+enum synod_event_kind {
+	SYNOD_EVENT_CHANGES = 1, /* whole revisions, in order, each change once */
+	SYNOD_EVENT_STATE = 2,   /* the nodes as they are at a revision: forget what you knew */
+	SYNOD_EVENT_MARK = 3,    /* everything up to this revision has been told */
+	SYNOD_EVENT_END = 4,     /* the watch is over, for the reason in `error` */
+};
+
+struct synod_event {
+	enum synod_event_kind kind;
+	uint64_t revision;
+	bool more;      /* CHANGES: the last revision goes on in the next event.  STATE: so does the
+	                 * state */
+	bool compacted; /* STATE: the history was not kept long enough; changes were missed, the
+	                 * state replaces them */
+	const struct synod_change *changes;
+	size_t change_count;
+	const struct synod_node *nodes; /* each with its whole path and its stat */
+	size_t node_count;
+	int error;           /* END */
+	const char *message; /* END: may be NULL */
+};
+
+struct synod_watch;
+
+typedef void synod_on_event(void *context, struct synod_watch *watch,
+                            const struct synod_event *event);
+
+struct synod_watch_options {
+	enum synod_scope scope;
+	uint64_t from;  /* the first revision to be told; 0: from now on */
+	bool initial;   /* first the present state, as an event, then every change after it */
+	bool with_data; /* changes and nodes with their data */
+	bool marks;     /* progress marks too, about every five seconds */
+	synod_on_event *on_event; /* NULL: synod_watch_next() */
+	void *context;
+};
+
+/*
+ * Watch PATH until synod_watch_close(): every change is told once, in order, none
+ * is lost or merged, whatever happens to connections and members; when the
+ * history needed to resume is gone, the present state is told instead
+ * (`compacted`).  On one handle an event comes before every result that reflects
+ * it (except results of SYNOD_LOCAL reads while no member is connected).
+ *
+ * Returns at once; what the ensemble has against the watch comes as END: BAD_ARGUMENT
+ * (a revision in the future), LIMIT (10,000 watches per handle), TOO_LARGE (a state above
+ * 16 MiB: list it in pages, and watch from the list's revision + 1).  Returns SYNOD_OK,
+ * BAD_PATH, BAD_ARGUMENT, NO_MEMORY, LIMIT or CLOSED.
+ *
+ * Bounds.  Without on_event the library keeps up to 4 MiB of events; beyond them it lets the
+ * ensemble keep the rest and fetches it later.
+ */
+SYNOD_API int synod_watch_open(struct synod *synod, const char *path,
+                               const struct synod_watch_options *options,
+                               struct synod_watch **watch);
+
+/*
+ * Wait for the next event, at most TIMEOUT_MS (0: look only; UINT_MAX: no limit).  SYNOD_OK;
+ * SYNOD_TIMEOUT; SYNOD_BAD_ARGUMENT in a callback or with on_event; SYNOD_CLOSED after END.
+ * *EVENT is valid until the next call on this watch.  One thread at a time.
+ */
+SYNOD_API int synod_watch_next(struct synod_watch *watch, unsigned timeout_ms,
+                               const struct synod_event **event);
+
+/* Everything up to this revision has been told. */
+SYNOD_API uint64_t synod_watch_revision(struct synod_watch *watch);
+
+/* No event comes after it has returned, but from inside a callback.  Accepts NULL.  Watches that
+ * are open at synod_close() are closed by it, and must not be touched afterwards. */
+SYNOD_API void synod_watch_close(struct synod_watch *watch);
+
+/* ---- leases and sessions ---- */
+
+/*
+ * Grant a lease of TTL_MS (1,000 to 604,800,000) that any number of nodes can hang
+ * on (write options: kind SYNOD_LEASED).  result->id is the lease.  It lives TTL_MS from
+ * its last keepalive; who knows its id may keep it.  SYNOD_BAD_ARGUMENT, SYNOD_LIMIT.
+ */
+SYNOD_API int synod_lease_grant(struct synod *synod, uint64_t ttl_ms, const struct synod_call *call,
+                                struct synod_result **result);
+
+/*
+ * Keep the lease alive from now on, until synod_lease_let_go(), its end, or synod_close().
+ * TTL_MS: as granted.  ON_END (may be NULL) is called once if it ends: then what it owned is gone.
+ * At most 1,000 leases per handle: SYNOD_LIMIT.
+ */
+SYNOD_API int synod_lease_keep(struct synod *synod, uint64_t lease, uint64_t ttl_ms,
+                               void (*on_end)(void *context, uint64_t lease), void *context);
+SYNOD_API int synod_lease_let_go(struct synod *synod, uint64_t lease);
+
+/* How long a lease that this handle keeps can still be counted on; 0: not at all. */
+SYNOD_API unsigned synod_lease_remaining_ms(struct synod *synod, uint64_t lease);
+
+/* End a lease now; every node that hangs on it goes, in one revision.  result->deleted: how many.
+ * SYNOD_NO_LEASE. */
+SYNOD_API int synod_lease_revoke(struct synod *synod, uint64_t lease, const struct synod_call *call,
+                                 struct synod_result **result);
+
+/* End somebody's session, with everything that it owns.  SYNOD_SESSION_ENDED: there is none. */
+SYNOD_API int synod_session_end(struct synod *synod, uint64_t session,
+                                const struct synod_call *call, struct synod_result **result);
+
+/* What a session or lease owns: result->children, each with its whole path.  Of OPTIONS: call,
+ * consistency, at_least, after (a path), limit.  None: an empty list. */
+SYNOD_API int synod_owned(struct synod *synod, uint64_t owner,
+                          const struct synod_read_options *options, struct synod_result **result);
+
+struct synod_owner {
+	uint64_t id;
+	bool is_lease;
+	uint64_t timeout_ms;
+	uint64_t remaining_ms; /* before it expires; known by the leader only */
+	bool has_remaining;
+};
+
+struct synod_owners {
+	struct synod_owner *owners; /* ascending by id */
+	size_t owner_count;
+};
+
+/* All sessions and leases, as the leader knows them.  TIMEOUT_MS 0: 2,000.  Blocks. */
+SYNOD_API int synod_owners(struct synod *synod, unsigned timeout_ms, struct synod_owners **owners);
+SYNOD_API void synod_owners_free(struct synod_owners *owners);
+
+/* ---- locks: the parts they are made of ---- */
+
+struct synod_contend_options {
+	struct synod_call call;
+	const void *value; /* shown with the contender; of an election: the leader's */
+	size_t size;
+	bool shared;       /* with other shared contenders */
+	bool try_only;     /* SYNOD_HELD instead of waiting */
+	unsigned limit;    /* how many may hold at a time; 0: 1.  The same for all contenders */
+	unsigned delay_ms; /* nobody is granted for this long after this session's expiry; <=
+	                      600,000 */
+};
+
+/*
+ * Contend for the lock at PATH, which is made if there is none: one round trip.
+ * result->token: it is held; 0: result->ahead contenders come before, and the
+ * contender result->node.path (an ephemeral node) tells with a SYNOD_GRANTED
+ * change.  SYNOD_EXISTS: this session contends already; SYNOD_HELD, SYNOD_NOT_A_LOCK,
+ * SYNOD_CONFLICT (another limit), SYNOD_LIMIT, SYNOD_BAD_PATH.
+ */
+SYNOD_API int synod_contend(struct synod *synod, const char *path,
+                            const struct synod_contend_options *options,
+                            struct synod_result **result);
+
+/* Give the lock back, or leave its queue.  TOKEN 0: whichever it is.  SYNOD_NOT_HELD. */
+SYNOD_API int synod_withdraw(struct synod *synod, const char *path, uint64_t token,
+                             const struct synod_call *call, struct synod_result **result);
+
+/* ---- locks ---- */
+
+struct synod_lock;
+
+struct synod_lock_options {
+	const void *value; /* shown with the contender, e.g. who holds it; copied */
+	size_t size;
+	bool shared;       /* a read lock: together with other shared holders */
+	unsigned limit;    /* a semaphore: how many may hold it; 0: 1 */
+	unsigned delay_ms; /* nobody is granted for this long after this holder's expiry */
+	bool try_only;     /* SYNOD_HELD instead of waiting */
+	unsigned wait_ms;  /* give up with SYNOD_TIMEOUT; 0: wait for ever */
+	/* With on_acquired synod_lock_acquire() returns at once; this is called once, with SYNOD_OK
+	 * when the lock is held, or the error with which waiting ended. */
+	void (*on_acquired)(void *context, struct synod_lock *lock, int error);
+	/* Called once if a held lock is lost: its session ended or can no longer be counted on, or
+	 * somebody deleted the contender.  Stop what the lock protects before this: when
+	 * synod_lock_remaining_ms() runs out. */
+	void (*on_lost)(void *context, struct synod_lock *lock);
+	void *context;
+};
+
+/*
+ * Acquire the lock at PATH: fair, in the order of arrival, one round trip when it
+ * is free.  *LOCK is set on SYNOD_OK (and, with on_acquired, before anything is called); free it
+ * with synod_lock_release(), also to stop waiting.  One lock per path and handle: SYNOD_EXISTS.
+ */
+SYNOD_API int synod_lock_acquire(struct synod *synod, const char *path,
+                                 const struct synod_lock_options *options,
+                                 struct synod_lock **lock);
+
+/* The fencing token: larger than that of every earlier holder.  0: not held. */
+SYNOD_API uint64_t synod_lock_token(struct synod_lock *lock);
+
+/* How long the lock can still be counted on without hearing from the ensemble; 0: lost. */
+SYNOD_API unsigned synod_lock_remaining_ms(struct synod_lock *lock);
+
+/* For synod_write_options: a write with it is refused once the lock is no longer held. */
+SYNOD_API struct synod_guard synod_lock_guard(struct synod_lock *lock);
+
+/* Give it back, or stop waiting, and free it.  Waits for the answer at most TIMEOUT_MS (0: the
+ * handle's); in a callback it does not wait.  SYNOD_OK, SYNOD_NOT_HELD (it was lost),
+ * SYNOD_UNKNOWN. The memory is freed in any case.  Accepts NULL. */
+SYNOD_API int synod_lock_release(struct synod_lock *lock, unsigned timeout_ms);
+
+/* ---- elections ---- */
+
+struct synod_election;
+
+struct synod_election_options {
+	unsigned delay_ms; /* as of locks */
+	void (*on_elected)(void *context, struct synod_election *election, int error);
+	void (*on_deposed)(void *context, struct synod_election *election); /* as on_lost */
+	unsigned wait_ms;                                                   /* 0: for ever */
+	void *context;
+};
+
+/* Campaign with VALUE (copied): as synod_lock_acquire(). */
+SYNOD_API int synod_election_campaign(struct synod *synod, const char *path, const void *value,
+                                      size_t size, const struct synod_election_options *options,
+                                      struct synod_election **election);
+SYNOD_API uint64_t synod_election_token(struct synod_election *election);
+SYNOD_API unsigned synod_election_remaining_ms(struct synod_election *election);
+SYNOD_API struct synod_guard synod_election_guard(struct synod_election *election);
+/* Replace the leader's value, while leading: SYNOD_FENCED, SYNOD_NOT_HELD. */
+SYNOD_API int synod_election_proclaim(struct synod_election *election, const void *value,
+                                      size_t size, unsigned timeout_ms);
+/* Step down, or stop campaigning, and free. */
+SYNOD_API int synod_election_resign(struct synod_election *election, unsigned timeout_ms);
+
+struct synod_leader {
+	uint64_t token; /* 0: nobody leads */
+	uint64_t session;
+	const void *value;
+	size_t size;
+	uint64_t revision; /* at which this is so */
+};
+
+/* Who leads now: *RESULT's node is the contender; SYNOD_NOT_FOUND: nobody. */
+SYNOD_API int synod_election_leader(struct synod *synod, const char *path,
+                                    const struct synod_call *call, struct synod_result **result);
+
+struct synod_observer;
+
+/* Be told of the leader now, of every later one, of every proclamation, and when there is none.
+ * SYNOD_OK, or as synod_watch_open(). */
+SYNOD_API int synod_election_observe(struct synod *synod, const char *path,
+                                     void (*on_leader)(void *context,
+                                                       const struct synod_leader *leader),
+                                     void *context, struct synod_observer **observer);
+SYNOD_API void synod_observer_close(struct synod_observer *observer); /* accepts NULL */
+
+/* ---- further recipes; each blocks ---- */
+
+/*
+ * A double barrier at PATH: enter returns once COUNT participants have entered, leave once
+ * all have left.  TIMEOUT_MS 0: for ever.  SYNOD_OK, SYNOD_TIMEOUT, SYNOD_EXISTS (entered already).
+ */
+SYNOD_API int synod_barrier_enter(struct synod *synod, const char *path, unsigned count,
+                                  unsigned timeout_ms);
+SYNOD_API int synod_barrier_leave(struct synod *synod, const char *path, unsigned timeout_ms);
+
+/* Add DELTA to the number at PATH (decimal text; absent: 0), atomically.  *VALUE: the sum.
+ * SYNOD_BAD_ARGUMENT: no number is there, or the sum does not fit. */
+SYNOD_API int synod_counter_add(struct synod *synod, const char *path, int64_t delta,
+                                int64_t *value);
+
+/* A queue at PATH: first in, first out.  Taking is exactly once unless the outcome is
+ * SYNOD_UNKNOWN.  TIMEOUT_MS 0: do not wait; then SYNOD_NOT_FOUND means empty, else SYNOD_TIMEOUT.
+ * *RESULT's node has the item's path and data. */
+SYNOD_API int synod_queue_put(struct synod *synod, const char *path, const void *data, size_t size);
+SYNOD_API int synod_queue_take(struct synod *synod, const char *path, unsigned timeout_ms,
+                               struct synod_result **result);
 
 /* ---- the ensemble ---- */
 

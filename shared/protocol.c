@@ -184,7 +184,7 @@ response_decode(struct slice body, struct response *response)
 void
 stat_encode(struct buffer *out, const struct node_stat *stat)
 {
-	pack_array(out, 13);
+	pack_array(out, 16);
 	pack_u64(out, stat->created);
 	pack_u64(out, stat->modified);
 	pack_u64(out, stat->children_modified);
@@ -201,6 +201,9 @@ stat_encode(struct buffer *out, const struct node_stat *stat)
 	pack_u64(out, stat->children);
 	pack_u64(out, stat->sequence);
 	pack_u64(out, stat->kind);
+	pack_u64(out, stat->ttl_ms);
+	pack_u64(out, stat->token);
+	pack_u64(out, stat->mode);
 }
 
 void
@@ -223,13 +226,17 @@ stat_decode(struct cursor *cursor, struct node_stat *stat)
 	stat->children = field_u64(&fields);
 	stat->sequence = field_u64(&fields);
 	stat->kind = (uint8_t)field_number(&fields, UINT8_MAX);
+	stat->ttl_ms = field_u64(&fields);
+	stat->token = field_u64(&fields);
+	stat->mode = field_u64(&fields);
+	stat->expires_ms = 0;
 	fields_leave(&fields);
 }
 
 void
 change_encode(struct buffer *out, const struct change *change)
 {
-	pack_array(out, 8);
+	pack_array(out, change->previous_owner != 0 ? 9 : 8);
 	pack_u64(out, change->revision);
 	pack_u64(out, change->ordinal);
 	pack_string(out, change->path);
@@ -238,6 +245,8 @@ change_encode(struct buffer *out, const struct change *change)
 	pack_u64(out, change->owner);
 	pack_u64(out, change->cause);
 	pack_binary(out, change->data);
+	if (change->previous_owner != 0)
+		pack_u64(out, change->previous_owner);
 }
 
 void
@@ -253,6 +262,7 @@ change_decode(struct cursor *cursor, struct change *change)
 	change->owner = field_u64(&fields);
 	change->cause = (uint8_t)field_number(&fields, UINT8_MAX);
 	change->data = field_binary(&fields);
+	change->previous_owner = field_u64(&fields);
 	fields_leave(&fields);
 }
 

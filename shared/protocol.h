@@ -26,7 +26,11 @@
  *     GET, STAT                no argument
  *     LIST                     [.., after, limit, revision]  after: name, or nil
  *     LOG                      [.., from, limit]             flags: RECURSIVE
- *     CREATE SET PUT DELETE    no argument; room for: owner, ttl_ms, guard
+ *     CREATE PUT               [.., kind, lease, ttl_ms]     see enum node_kind
+ *     SET DELETE               no argument
+ *     OWNED                    [.., after, limit, owner]     path: "/"; after: a path, or nil
+ *     ACQUIRE                  [.., limit, delay_ms]         flags: SHARED, TRY; data: the value
+ *     RELEASE                  [.., token]                   0: whatever it is
  *     TXN                      [conditions, then, else]; then, else: [[op, operation]...]
  *                              op: GET STAT LIST CHECK CREATE SET PUT DELETE; every
  *                              condition of the transaction itself names its path
@@ -34,6 +38,11 @@
  *     SESSION_ATTACH           [session, secret]
  *     SESSION_CLOSE STATUS MEMBERS  []
  *     TRANSFER                 [member name]
+ *     LEASE_GRANT              [ttl_ms]
+ *     REVOKE                   [id, is a session]
+ *     SESSIONS                 [after id, limit]
+ *     WATCH                    [watch, path, scope, flags, from]
+ *     UNWATCH                  [watch]
  *   condition  [kind, relation, path or nil (the operation's own), value]
  *
  *   results
@@ -45,14 +54,59 @@
  *                path only when the server chose the name; previous: [stat, data]
  *     DELETE     [count, previous or nil]
  *     CHECK      []
+ *     ACQUIRE    [token, path of the contender, how many are ahead]  token 0: it waits
+ *     RELEASE    [token it had, or 0]
+ *     LEASE_GRANT [lease, ttl_ms]
+ *     REVOKE     [how many nodes went]
+ *     OWNED      [[path...], more]
+ *     SESSIONS   [is leader, [[id, is lease, timeout_ms, remaining_ms or nil]...], more]
+ *     WATCH      [first revision that will be told]
+ *     UNWATCH    []
  *     TXN        [branch (true: then), failed index or nil, [[error, result]...]]
  *     SESSION_OPEN, SESSION_ATTACH   [session, timeout_ms, last seq applied]
  *     STATUS     struct member_status, in its order
  *     MEMBERS    [[id, name, peer address, client address, role, reachable, matched]...]
  *   stat       [created, modified, children_modified, version, children_version,
  *               access_version, created_ms, modified_ms, owner, data_size or nil,
- *               children, sequence, kind]
- *   change     [revision, ordinal, path, change kind, version, owner, cause, data or nil]
+ *               children, sequence, kind, ttl_ms, token, mode]
+ *   change     [revision, ordinal, path, change kind, version, owner, cause, data or nil,
+ *               previous owner]
+ *
+ * Kinds of nodes.  Ephemeral ones belong to the session of the request, leased
+ * ones to LEASE: they go with it, and have no children.  A container goes some
+ * time after its last child went, a ttl node once it was not written for TTL_MS
+ * and has no children.  PUT of an existing node with a kind other than persistent
+ * makes it that kind with that owner, whoever owned it before; persistent, which
+ * is 0, leaves it as it is.
+ *
+ * Locks.  ACQUIRE makes the lock node (and its missing parents) if there is none,
+ * and under it a contender: an ephemeral, sequential child of the session with
+ * the request's data as its value.  Contenders are granted in the order of their
+ * sequence; those that go make room for the next ones in the same revision.  A
+ * grant is a change of the contender, of kind GRANTED, and its revision is the
+ * token.  LIMIT is how many may hold at a time (0: 1; all contenders name the
+ * same); shared holders keep exclusive ones out and count as one.  DELAY_MS: for
+ * this long after the expiry of this holder's session nobody is granted.  A
+ * session contends once for a lock: EXISTS.  TRY: HELD instead of waiting.
+ * A condition of kind TOKEN is a guard: FENCED unless the token is that of a
+ * present holder.
+ *
+ * Watches.  The number of a watch is the client's, unique on its connection, not
+ * 0.  FROM: the first revision to be told; 0: the first after the answer's
+ * revision.  With INITIAL the present state comes first, whatever FROM is.  If
+ * FROM is no longer kept, the present state comes with `compacted`; if it is in
+ * the future, the answer is BAD_ARGUMENT.  Events begin after the answer:
+ *
+ *   EVENT  [watch, event kind, revision, more, items, compacted]
+ *     CHANGES  items: changes, in order, of one or more whole revisions up to
+ *              REVISION.  MORE: the last of them goes on in the next event
+ *     STATE    items: [path, stat, data or nil], by path, as of REVISION; changes
+ *              after it follow.  MORE: so does the rest of the state
+ *     MARK     watch 0: all watches of this connection have been told everything
+ *              up to REVISION
+ *     END      items: [error]; the watch is no more
+ *
+ * On one connection an event comes before every answer that reflects it.
  */
 #ifndef SHARED_PROTOCOL_H
 #define SHARED_PROTOCOL_H
@@ -78,6 +132,21 @@
 #define SESSION_SECRET_MIN         16
 #define SESSION_SECRET_MAX         64
 #define SESSION_WINDOW             1024 /* writes of one session in flight */
+#define LEASE_TTL_MIN_MS           1000
+#define LEASE_TTL_MAX_MS           (7u * 24 * 3600 * 1000)
+#define NODE_TTL_MIN_MS            1000
+#define NODE_TTL_MAX_MS            (UINT64_C(10) * 366 * 24 * 3600 * 1000)
+#define LOCK_LIMIT_MAX             10000  /* holders of one semaphore */
+#define LOCK_DELAY_MAX_MS          600000 /* 10 min */
+#define CONTENDERS_PER_LOCK_MAX    10000
+#define CONTENDERS_PER_SESSION_MAX 1024
+#define LEASES_MAX                 1000000 /* sessions and leases together */
+#define KEEPALIVE_LEASES_MAX       1024    /* in one KEEPALIVE */
+#define WATCHES_PER_CLIENT_MAX     10000
+#define WATCH_STATE_SIZE_MAX       (16u << 20) /* of the present state that a watch begins with */
+#define EVENT_SIZE_MAX             (1u << 20)  /* events are split with `more` beyond it */
+#define OWNED_LIMIT_MAX            10000
+#define SESSIONS_LIMIT_MAX         10000
 
 enum op {
 #define OP(name, number, class, text) OP_##name = (number),
@@ -91,6 +160,7 @@ enum op_class {
 	OP_CLASS_WRITE,
 	OP_CLASS_SESSION,
 	OP_CLASS_MEMBER,
+	OP_CLASS_WATCH,
 };
 
 enum op_class op_class(unsigned op);
@@ -109,7 +179,9 @@ enum op_flags {
 	OP_PREVIOUS = 1 << 3,   /* writes: answer with the node as it was */
 	OP_WITH_STAT = 1 << 4,  /* writes: answer with the new stat.  LIST: each child's stat */
 	OP_WITH_DATA = 1 << 5,  /* LIST, LOG: data too */
-	OP_FLAGS_KNOWN = (1 << 6) - 1,
+	OP_SHARED = 1 << 6,     /* ACQUIRE: together with other shared contenders */
+	OP_TRY = 1 << 7,        /* ACQUIRE: at once or not at all */
+	OP_FLAGS_KNOWN = (1 << 8) - 1,
 };
 
 enum condition_kind {
@@ -121,6 +193,8 @@ enum condition_kind {
 	CONDITION_DATA = 6, /* value: bytes or nil; relation EQUAL or NOT_EQUAL */
 	CONDITION_CHILDREN_VERSION = 7,
 	CONDITION_CHILDREN = 8, /* how many */
+	CONDITION_TOKEN =
+		9, /* relation EQUAL: a present holder of the lock has it.  FENCED if not */
 };
 
 enum relation {
@@ -146,9 +220,13 @@ struct operation {
 	struct slice data; /* bytes NULL: absent, which is not empty */
 	uint32_t condition_count;
 	struct cursor conditions; /* at the first of them: condition_next() */
-	struct slice after;       /* LIST */
-	uint64_t limit;           /* LIST, LOG; 0: as many as fit */
-	uint64_t revision;        /* LIST: of the first page, or 0.  LOG: from */
+	struct slice after;       /* LIST, OWNED */
+	uint64_t limit;           /* LIST, LOG, OWNED; 0: as many as fit.  ACQUIRE: holders */
+	uint64_t revision;        /* LIST: of the first page, or 0.  LOG: from.  OWNED: the owner */
+	uint8_t kind;             /* CREATE, PUT: enum node_kind */
+	uint64_t lease;           /* CREATE, PUT: of a leased node */
+	uint64_t ttl_ms;          /* CREATE, PUT: of a ttl node.  ACQUIRE: delay after an expiry */
+	uint64_t token;           /* RELEASE; 0: any */
 };
 
 /* Each branch: a count of pairs [op, operation] and a cursor at the first: operation_next(). */
@@ -201,7 +279,18 @@ enum hello_role {
 
 enum node_kind {
 	NODE_PERSISTENT = 0,
-	/* 1 ephemeral, 2 leased, 3 container, 4 ttl: numbers kept for them */
+	NODE_EPHEMERAL = 1, /* goes with the session that owns it */
+	NODE_LEASED = 2,    /* goes with the lease that owns it */
+	NODE_CONTAINER = 3, /* goes some time after its last child */
+	NODE_TTL = 4,       /* goes when not written for its ttl, without children */
+	NODE_LOCK = 5,      /* made by ACQUIRE; its children are contenders; goes as a container */
+	NODE_CONTENDER = 6, /* made by ACQUIRE: ephemeral */
+};
+
+/* Of a contender, in its stat; a lock's mode is its limit. */
+enum lock_mode {
+	LOCK_EXCLUSIVE = 1,
+	LOCK_SHARED = 2,
 };
 
 struct node_stat {
@@ -219,17 +308,26 @@ struct node_stat {
 	uint64_t children;
 	uint64_t sequence; /* children ever created */
 	uint8_t kind;
+	uint64_t ttl_ms;     /* of a ttl node; a contender's delay after its expiry */
+	uint64_t token;      /* of a contender: the revision of its grant, 0: it waits */
+	uint64_t mode;       /* of a contender: enum lock_mode; of a lock: how many may hold it */
+	uint64_t expires_ms; /* not on the wire: the cluster's uptime at which the node, or a
+	                      * lock's delay, is due; 0: never */
 };
 
 enum change_kind {
 	CHANGE_CREATED = 1,
 	CHANGE_MODIFIED = 2,
 	CHANGE_DELETED = 3,
+	CHANGE_GRANTED = 4, /* a contender holds its lock: the revision is the token */
 };
 
 enum change_cause {
-	CAUSE_REQUEST = 0, /* somebody asked */
-			   /* 1 closed, 2 expired, 3 revoked, 4 superseded: numbers kept for them */
+	CAUSE_REQUEST = 0,    /* somebody asked for just this */
+	CAUSE_CLOSED = 1,     /* the owner's session was closed */
+	CAUSE_EXPIRED = 2,    /* the owner's session or lease, or the node's own time, ran out */
+	CAUSE_REVOKED = 3,    /* the owner was ended by somebody */
+	CAUSE_SUPERSEDED = 4, /* another owner took the node over */
 };
 
 struct change {
@@ -240,7 +338,55 @@ struct change {
 	uint64_t version;
 	uint64_t owner;
 	uint8_t cause;
-	struct slice data; /* absent for deletions, when not asked for, and when absent */
+	struct slice data;       /* absent for deletions, when not asked for, and when absent */
+	uint64_t previous_owner; /* SUPERSEDED: whose it was */
+};
+
+/* What a watch is about. */
+enum watch_scope {
+	WATCH_NODE = 1,     /* the node at the path, whether it exists or not */
+	WATCH_CHILDREN = 2, /* it and its children */
+	WATCH_SUBTREE = 3,  /* it and everything below */
+	WATCH_OWNED = 4,    /* what this connection's session owns or owned; the path is "/" */
+};
+
+enum watch_flags {
+	WATCH_INITIAL = 1 << 0,
+	WATCH_WITH_DATA = 1 << 1,
+	WATCH_FLAGS_KNOWN = (1 << 2) - 1,
+};
+
+enum event_kind {
+	EVENT_CHANGES = 1,
+	EVENT_STATE = 2,
+	EVENT_MARK = 3,
+	EVENT_END = 4,
+};
+
+struct watch_request {
+	uint64_t watch; /* not 0 */
+	struct slice path;
+	uint8_t scope;
+	uint32_t flags;
+	uint64_t from;
+};
+
+/* An EVENT as it arrives.  Changes and nodes follow ITEMS: change_decode(), state_item_decode(). */
+struct event {
+	uint64_t watch;
+	uint8_t kind;
+	uint64_t revision;
+	bool more;
+	bool compacted;
+	int error; /* END */
+	uint32_t item_count;
+	struct cursor items; /* at the first */
+};
+
+struct state_item {
+	struct slice path;
+	struct node_stat stat;
+	struct slice data; /* absent when not asked for, and when absent */
 };
 
 enum member_role {
@@ -291,6 +437,10 @@ void condition_encode(struct buffer *out, const struct condition *condition);
 void operation_encode(struct buffer *out, const struct operation *operation,
                       const struct condition *conditions);
 void stat_encode(struct buffer *out, const struct node_stat *stat);
+void watch_request_encode(struct buffer *out, const struct watch_request *watch);
+/* Everything up to the items: the caller appends an array of them, and then one bool, compacted. */
+void event_encode_head(struct buffer *out, uint64_t watch, uint8_t kind, uint64_t revision,
+                       bool more);
 void change_encode(struct buffer *out, const struct change *change);
 void member_status_encode(struct buffer *out, const struct member_status *status);
 
@@ -328,6 +478,13 @@ void condition_next(struct cursor *conditions, struct condition *condition);
 
 /* The next [op, operation] of a branch; only after a successful decode.  Cannot fail. */
 void operation_next(struct cursor *operations, struct operation *operation);
+
+/* WATCH: shape, path, scope and flags, like operation_decode(). */
+int watch_request_decode(struct slice body, struct watch_request *watch, const char **why);
+
+/* The whole EVENT is checked for its shape, each item when it is read. */
+int event_decode(struct slice body, struct event *event);
+void state_item_decode(struct cursor *cursor, struct state_item *item);
 
 void stat_decode(struct cursor *cursor, struct node_stat *stat);
 void change_decode(struct cursor *cursor, struct change *change);

@@ -32,27 +32,62 @@ condition_encode(struct buffer *out, const struct condition *condition)
 		pack_u64(out, condition->number);
 }
 
+static uint32_t
+arguments_of(uint8_t op)
+{
+	switch (op) {
+	case OP_LIST:
+	case OP_OWNED:
+	case OP_CREATE:
+	case OP_PUT: return 3;
+	case OP_LOG:
+	case OP_ACQUIRE: return 2;
+	case OP_RELEASE: return 1;
+	default: return 0;
+	}
+}
+
+static void
+arguments_encode(struct buffer *out, const struct operation *operation)
+{
+	switch (operation->op) {
+	case OP_LIST:
+	case OP_OWNED:
+		pack_optional_string(out, operation->after);
+		pack_u64(out, operation->limit);
+		pack_u64(out, operation->revision);
+		return;
+	case OP_LOG:
+		pack_u64(out, operation->revision);
+		pack_u64(out, operation->limit);
+		return;
+	case OP_CREATE:
+	case OP_PUT:
+		pack_u64(out, operation->kind);
+		pack_u64(out, operation->lease);
+		pack_u64(out, operation->ttl_ms);
+		return;
+	case OP_ACQUIRE:
+		pack_u64(out, operation->limit);
+		pack_u64(out, operation->ttl_ms);
+		return;
+	case OP_RELEASE: pack_u64(out, operation->token); return;
+	default: return;
+	}
+}
+
 void
 operation_encode(struct buffer *out, const struct operation *operation,
                  const struct condition *conditions)
 {
-	uint32_t arguments = operation->op == OP_LIST ? 3 : operation->op == OP_LOG ? 2 : 0;
-
-	pack_array(out, 4 + arguments);
+	pack_array(out, 4 + arguments_of(operation->op));
 	pack_string(out, operation->path);
 	pack_u64(out, operation->flags);
 	pack_binary(out, operation->data);
 	pack_array(out, operation->condition_count);
 	for (uint32_t i = 0; i < operation->condition_count; i++)
 		condition_encode(out, &conditions[i]);
-	if (operation->op == OP_LIST) {
-		pack_optional_string(out, operation->after);
-		pack_u64(out, operation->limit);
-		pack_u64(out, operation->revision);
-	} else if (operation->op == OP_LOG) {
-		pack_u64(out, operation->revision);
-		pack_u64(out, operation->limit);
-	}
+	arguments_encode(out, operation);
 }
 
 /* ---- reading the shape ---- */
@@ -68,7 +103,7 @@ condition_read(struct cursor *cursor, struct condition *condition)
 	condition->path = field_optional_string(&fields);
 	if (condition->kind == CONDITION_DATA)
 		condition->data = field_binary(&fields);
-	else if (condition->kind <= CONDITION_CHILDREN)
+	else if (condition->kind <= CONDITION_TOKEN)
 		condition->number = field_u64(&fields);
 	fields_leave(&fields);
 }
@@ -86,6 +121,35 @@ conditions_read(struct cursor *cursor, struct cursor *first)
 }
 
 static void
+arguments_read(struct fields *fields, struct operation *operation)
+{
+	switch (operation->op) {
+	case OP_LIST:
+	case OP_OWNED:
+		operation->after = field_optional_string(fields);
+		operation->limit = field_u64(fields);
+		operation->revision = field_u64(fields);
+		return;
+	case OP_LOG:
+		operation->revision = field_u64(fields);
+		operation->limit = field_u64(fields);
+		return;
+	case OP_CREATE:
+	case OP_PUT:
+		operation->kind = (uint8_t)field_number(fields, UINT8_MAX);
+		operation->lease = field_u64(fields);
+		operation->ttl_ms = field_u64(fields);
+		return;
+	case OP_ACQUIRE:
+		operation->limit = field_u64(fields);
+		operation->ttl_ms = field_u64(fields);
+		return;
+	case OP_RELEASE: operation->token = field_u64(fields); return;
+	default: return;
+	}
+}
+
+static void
 operation_read(struct cursor *cursor, uint8_t op, struct operation *operation)
 {
 	struct fields fields = fields_enter(cursor, 1);
@@ -96,14 +160,7 @@ operation_read(struct cursor *cursor, uint8_t op, struct operation *operation)
 	operation->data = field_binary(&fields);
 	if (fields_next(&fields))
 		operation->condition_count = conditions_read(cursor, &operation->conditions);
-	if (op == OP_LIST) {
-		operation->after = field_optional_string(&fields);
-		operation->limit = field_u64(&fields);
-		operation->revision = field_u64(&fields);
-	} else if (op == OP_LOG) {
-		operation->revision = field_u64(&fields);
-		operation->limit = field_u64(&fields);
-	}
+	arguments_read(&fields, operation);
 	fields_leave(&fields);
 }
 
@@ -157,6 +214,7 @@ flags_of(uint8_t op)
 	case OP_SET: return OP_PREVIOUS | OP_WITH_STAT;
 	case OP_PUT: return OP_PARENTS | OP_PREVIOUS | OP_WITH_STAT;
 	case OP_DELETE: return OP_RECURSIVE | OP_PREVIOUS;
+	case OP_ACQUIRE: return OP_SHARED | OP_TRY;
 	default: return 0;
 	}
 }
@@ -238,8 +296,48 @@ check_data(struct verdict *verdict, const struct operation *operation)
 		refuse(verdict, SYNOD_TOO_LARGE, "the data is larger than 1 MiB");
 	if (operation->data.bytes == NULL)
 		return;
-	if (!is_write(operation->op) || operation->op == OP_DELETE)
+	if (!is_write(operation->op) || operation->op == OP_DELETE || operation->op == OP_RELEASE)
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "data in an operation that writes none");
+}
+
+/* What a CREATE or PUT says of whose the node is and how long it lives. */
+static void
+check_kind(struct verdict *verdict, const struct operation *operation)
+{
+	if (operation->kind > NODE_CONTENDER)
+		refuse(verdict, SYNOD_UNSUPPORTED, "unknown kind of node");
+	if (operation->kind == NODE_LOCK || operation->kind == NODE_CONTENDER)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "locks and contenders are made by acquiring");
+	if ((operation->kind == NODE_LEASED) != (operation->lease != 0))
+		refuse(verdict, SYNOD_BAD_ARGUMENT,
+		       "a lease belongs to a leased node, and to no other kind");
+	if (operation->kind != NODE_TTL && operation->ttl_ms != 0)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "a ttl belongs to a node of kind ttl");
+	if (operation->kind == NODE_TTL &&
+	    (operation->ttl_ms < NODE_TTL_MIN_MS || operation->ttl_ms > NODE_TTL_MAX_MS))
+		refuse(verdict, SYNOD_BAD_ARGUMENT,
+		       "the ttl of a node is 1 second to 10 years, in milliseconds");
+}
+
+static void
+check_acquire(struct verdict *verdict, const struct operation *operation)
+{
+	if (operation->limit > LOCK_LIMIT_MAX)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "at most 10000 may hold a lock");
+	if ((operation->flags & OP_SHARED) != 0 && operation->limit > 1)
+		refuse(verdict, SYNOD_BAD_ARGUMENT,
+		       "a lock is either shared or limited to a number of holders");
+	if (operation->ttl_ms > LOCK_DELAY_MAX_MS)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "the delay of a lock is at most 10 minutes");
+}
+
+static void
+check_owned(struct verdict *verdict, const struct operation *operation)
+{
+	if (operation->limit > OWNED_LIMIT_MAX)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "a page of more than 10000 nodes");
+	if (operation->after.bytes != NULL)
+		check_path(verdict, operation->after);
 }
 
 static void
@@ -264,6 +362,8 @@ check_relation(struct verdict *verdict, const struct condition *condition)
 		refuse(verdict, SYNOD_UNSUPPORTED, "unknown relation in a condition");
 	if (condition->kind == CONDITION_EXISTS && relation != RELATION_EQUAL)
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "existence can only be equal to 0 or 1");
+	if (condition->kind == CONDITION_TOKEN && relation != RELATION_EQUAL)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "a token can only be equal");
 	if (condition->kind == CONDITION_DATA && relation > RELATION_NOT_EQUAL)
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "data can only be equal or not equal");
 }
@@ -271,7 +371,7 @@ check_relation(struct verdict *verdict, const struct condition *condition)
 static void
 check_condition(struct verdict *verdict, const struct condition *condition, bool has_own_path)
 {
-	if (condition->kind < CONDITION_EXISTS || condition->kind > CONDITION_CHILDREN)
+	if (condition->kind < CONDITION_EXISTS || condition->kind > CONDITION_TOKEN)
 		refuse(verdict, SYNOD_UNSUPPORTED, "unknown kind of condition");
 	check_relation(verdict, condition);
 	if (condition->path.bytes != NULL)
@@ -308,8 +408,14 @@ check_operation(struct verdict *verdict, const struct operation *operation)
 	check_flags(verdict, operation);
 	check_target(verdict, operation);
 	check_data(verdict, operation);
-	if (operation->op == OP_LIST)
-		check_list(verdict, operation);
+	switch (operation->op) {
+	case OP_LIST: check_list(verdict, operation); break;
+	case OP_OWNED: check_owned(verdict, operation); break;
+	case OP_CREATE:
+	case OP_PUT: check_kind(verdict, operation); break;
+	case OP_ACQUIRE: check_acquire(verdict, operation); break;
+	default: break;
+	}
 	check_conditions(verdict, operation->conditions, operation->condition_count,
 	                 !is_sequential(operation));
 }
@@ -336,7 +442,10 @@ is_known_alone(uint8_t op)
 	case OP_CREATE:
 	case OP_SET:
 	case OP_PUT:
-	case OP_DELETE: return true;
+	case OP_DELETE:
+	case OP_ACQUIRE:
+	case OP_RELEASE:
+	case OP_OWNED: return true;
 	default: return false;
 	}
 }
@@ -367,7 +476,7 @@ check_member_op(struct verdict *verdict, uint8_t op)
 		refuse(verdict, SYNOD_UNSUPPORTED, "unknown operation in a transaction");
 	if (op == OP_TXN)
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "a transaction inside a transaction");
-	if (op == OP_LOG || (op != OP_CHECK && !is_known_alone(op)))
+	if (op == OP_LOG || op == OP_OWNED || (op != OP_CHECK && !is_known_alone(op)))
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "an operation that no transaction can contain");
 }
 

@@ -93,6 +93,8 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 
 	if (session == NULL)
 		return answer_error(answer, SYNOD_SESSION_ENDED, NULL);
+	if (PLANTED(DEDUPE_BY_SEQ_ALONE))
+		session = session_oldest(namespace);
 	if (command->seq == 0 || command->acknowledged >= command->seq)
 		return answer_error(answer, SYNOD_BAD_ARGUMENT, "seq must be above acknowledged");
 	if (command->seq <= session->seq && !PLANTED(REPEATED_WRITE_EXECUTED)) {

@@ -10,6 +10,8 @@
  *   MEMBER   [3, uptime_ms, wall_ms, member_id, name, peer address, client address, disk_id]
  *            a member's facts, recorded at the first contact and when they change
  *   START    [4, epoch, round, member]: LEADER_START, made from the entry's kind
+ *   COLLECT  [5, uptime_ms, wall_ms]: delete nodes whose time has come by uptime_ms, at most
+ *            COLLECT_MAX, those that are due first first (same time: by path)
  *
  * The two clocks are the leader's: uptime_ms grows only while there is a leader
  * and is what every time-to-live counts in; wall_ms is Unix time, informational.
@@ -26,7 +28,10 @@ enum command_type {
 	COMMAND_EXPIRE = 2,
 	COMMAND_MEMBER = 3,
 	COMMAND_START = 4,
+	COMMAND_COLLECT = 5,
 };
+
+#define COLLECT_MAX 1000
 
 /* A ballot, without depending on server/paxos. */
 struct command_ballot {

@@ -13,6 +13,11 @@
 
 #define WHY_SIZE 256
 
+struct answer;
+struct operation;
+typedef int operation_function(struct namespace *namespace, const struct operation *operation,
+                               struct answer *answer);
+
 /* ---- state hash (hash.c) ---- */
 
 void hash_add(struct state_hash *sum, struct state_hash row);
@@ -143,7 +148,11 @@ void nodes_plant(struct namespace *namespace);
 /* ---- sessions (session.c) and their kept answers (answers.c) ---- */
 
 struct session {
-	struct session *next;           /* in its bucket, by id */
+	bool is_lease;            /* no secret, seq or answers */
+	bool has_owned;           /* it may own nodes; never false when it does */
+	uint32_t contender_count; /* locks it contends for; at most that of the rows plus those
+	                           * that a transaction has not taken back yet */
+	struct session *next;     /* in its bucket, by id */
 	struct session *next_by_secret; /* in its bucket, by secret */
 	uint64_t id;
 	uint64_t generation;
@@ -272,9 +281,79 @@ int undo_rollback(struct namespace *namespace);
 int undo_forget(struct namespace *namespace);
 void undo_fini(struct undo *undo);
 
-/* ---- members (member.c) ---- */
+/* ---- what sessions and leases own (owned.c) ---- */
 
-struct answer;
+/*
+ * Delete every node that OWNER owns, with CAUSE, in this revision; *COUNT gets how
+ * many.  Contenders among them leave their locks; locks_settle() then grants.
+ */
+int owned_delete(struct namespace *namespace, uint64_t owner, enum change_cause cause,
+                 uint64_t *count);
+operation_function op_owned;
+
+/* ---- nodes whose time has come (collect.c) ---- */
+
+/*
+ * A node's stat.expires_ms says when it is due, in the cluster's uptime:
+ *   ttl        its last write plus its ttl, while it has no children
+ *   container  CONTAINER_LINGER_MS after its last child went; never before its first
+ *   lock       the end of the delay after a holder expired; else as a container
+ * Set it anew after every change of NODE that matters; inside node_begin_change().
+ */
+void node_set_due(struct namespace *namespace, struct node *node);
+#define CONTAINER_LINGER_MS 60000
+
+/* ---- locks (lock.c) ---- */
+
+/*
+ * The contenders of a lock, in the order of their sequence, as an index in memory
+ * over the rows: loaded when it is first needed (what is in memory is written back
+ * first), forgotten when it is empty or a transaction was undone.  The rows are
+ * the truth: a contender's stat says its mode and token.
+ */
+struct contender {
+	uint64_t sequence; /* its name */
+	uint64_t session;
+	uint64_t token; /* 0: waits */
+	uint64_t delay_ms;
+	uint8_t mode;
+};
+
+struct lock {
+	struct lock *next;
+	uint64_t key;
+	struct contender *contenders; /* ascending by sequence */
+	uint32_t count, capacity;
+	bool is_touched; /* settled at the end of the command */
+	struct lock *next_touched;
+	uint16_t path_size;
+	char path[];
+};
+
+struct lock_table {
+	struct lock **buckets;
+	size_t bucket_count;
+	size_t count;
+	struct lock *touched; /* in the order of their paths when settled */
+};
+
+void locks_init(struct lock_table *locks);
+void locks_fini(struct lock_table *locks);
+/* The lock at PATH with its contenders; NULL if there is no lock node there. */
+int lock_find(struct namespace *namespace, struct slice path, struct lock **lock);
+/* Is TOKEN that of a present holder of the lock at PATH? */
+int lock_has_holder(struct namespace *namespace, struct slice path, uint64_t token, bool *has);
+/* NODE, a contender, is about to be deleted, because of CAUSE.  Called by node_delete() and by
+ * everything else that removes contenders. */
+int lock_lose(struct namespace *namespace, const struct node *node, enum change_cause cause);
+/* Everything in memory is void: a transaction was undone, or rows went by themselves. */
+void locks_forget(struct namespace *namespace);
+/* At the end of each command: grant, in this revision, whom the changes made room for. */
+int locks_settle(struct namespace *namespace);
+/* The delay of the lock NODE is over. */
+int lock_on_due(struct namespace *namespace, struct node *node);
+
+/* ---- members (member.c) ---- */
 
 int member_record(struct namespace *namespace, const struct command *command,
                   struct answer *answer);
@@ -294,9 +373,6 @@ int answer_error(struct answer *answer, int error, const char *why);
 /* An error without a result of its own says why, from START on in the buffer. */
 void answer_finish(struct answer *answer, size_t start);
 
-typedef int operation_function(struct namespace *namespace, const struct operation *operation,
-                               struct answer *answer);
-
 operation_function op_get;
 operation_function op_stat;
 operation_function op_list;
@@ -306,6 +382,8 @@ operation_function op_create;
 operation_function op_set;
 operation_function op_put;
 operation_function op_delete;
+operation_function op_acquire;
+operation_function op_release;
 
 /* A decoded operation of any kind but TXN. */
 int operation_run(struct namespace *namespace, const struct operation *operation,
@@ -373,11 +451,14 @@ struct namespace
 	/* The command that is being applied. */
 	uint64_t slot;
 	uint64_t wall_ms;
+	uint64_t session; /* whose it is; 0: nobody's */
+	enum change_cause cause;
 
 	struct node_cache cache;
 	struct session_table sessions;
 	struct history history;
 	struct undo undo;
+	struct lock_table locks;
 
 	/* Room to build in, kept from one command to the next. */
 	struct buffer items;    /* of a page */

@@ -70,8 +70,8 @@ struct applied {
 	int error;
 	uint64_t revision; /* at which the answer is true */
 	/* Session bookkeeping for the member: */
-	uint64_t session_opened;
-	uint64_t session_ended;
+	uint64_t session_opened; /* or lease granted */
+	uint64_t session_ended;  /* or lease */
 	uint64_t timeout_ms;
 };
 
@@ -128,11 +128,44 @@ struct state_hash namespace_hash(const struct namespace *namespace);
 /* Recompute the hash from the rows, after writing back: for tests and `synodd --verify`. */
 int namespace_rehash(struct namespace *namespace, struct state_hash *hash);
 
-/* Every live session, ascending: for a new leader, which gives each a full timeout. */
+/* Every live session and lease, ascending: for a new leader, which gives each a full timeout. */
 int namespace_each_session(struct namespace *namespace,
                            void (*each)(void *context, uint64_t session, uint64_t generation,
                                         uint64_t timeout_ms),
                            void *context);
+/* Is ID a lease? */
+bool namespace_is_lease(const struct namespace *namespace, uint64_t id);
+
+/* When the next node is due, in the cluster's uptime: then the leader proposes a COLLECT.
+ * UINT64_MAX: none is. */
+uint64_t namespace_next_due_ms(const struct namespace *namespace);
+
+/* ---- for watches ---- */
+
+/*
+ * The changes of the command that was applied last, packed one after the other
+ * (change_decode()); valid until the next call.  *IS_WHOLE is false if there were
+ * too many to keep: then namespace_each_change() has them.
+ */
+struct slice namespace_last_changes(const struct namespace *namespace, bool *is_whole);
+
+/* The first revision of which every change is still kept. */
+uint64_t namespace_history_from(const struct namespace *namespace);
+
+/* Call EACH for every kept change from revision FROM on, in order, until it returns false.  EACH
+ * must not call the namespace. */
+int namespace_each_change(struct namespace *namespace, uint64_t from,
+                          bool (*each)(void *context, const struct change *change), void *context);
+
+/*
+ * Call EACH for the node at PATH, and those in SCOPE (enum watch_scope, not OWNED)
+ * below it, by path: parents before children.  Until it returns false.
+ */
+int namespace_each_node(struct namespace *namespace, struct slice path, uint8_t scope,
+                        bool (*each)(void *context, const struct state_item *item), void *context);
+/* The same for what OWNER owns. */
+int namespace_each_owned(struct namespace *namespace, uint64_t owner,
+                         bool (*each)(void *context, const struct state_item *item), void *context);
 
 /* Every member recorded with COMMAND_MEMBER, ascending. */
 int namespace_each_member(struct namespace *namespace,

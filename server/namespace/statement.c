@@ -4,6 +4,7 @@
 #include "server/namespace/internal.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 static const char *const texts[STATEMENT_COUNT] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,
@@ -46,12 +47,21 @@ fault_corrupt(struct namespace *namespace, const char *what)
 	return SYNOD_CORRUPT;
 }
 
+static const char *
+text_of(unsigned statement)
+{
+	if (PLANTED(HASH_ORDER) && statement == STATEMENT_BELOW)
+		return "SELECT parent, name, " NODE_COLUMNS
+		       " FROM node WHERE parent >= ?1 AND parent < ?2 ORDER BY random()";
+	return texts[statement];
+}
+
 int
 statements_prepare(struct namespace *namespace)
 {
 	for (unsigned i = 0; i < STATEMENT_COUNT; i++) {
 		int code =
-			sqlite3_prepare_v3(namespace->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+			sqlite3_prepare_v3(namespace->db, text_of(i), -1, SQLITE_PREPARE_PERSISTENT,
 		                           &namespace->statements[i], NULL);
 
 		if (code != SQLITE_OK)

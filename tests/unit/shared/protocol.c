@@ -52,6 +52,7 @@ static const struct change whole_change = {
 	.owner = 5,
 	.cause = CAUSE_REQUEST,
 	.data = {(const uint8_t *)"data", 4},
+	.previous_owner = 77,
 };
 
 static struct member_status
@@ -573,6 +574,7 @@ change_keeps_its_fields(void **state)
 		assert_true(change.version == sent.version);
 		assert_true(change.owner == sent.owner);
 		assert_int_equal(change.cause, sent.cause);
+		assert_true(change.previous_owner == sent.previous_owner);
 		assert_true(slice_equal(change.data, sent.data));
 		assert_int_equal(change.data.bytes == NULL, sent.data.bytes == NULL);
 		sent.kind = CHANGE_DELETED;

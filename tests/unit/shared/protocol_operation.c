@@ -368,7 +368,8 @@ refuses_conditions_that_mean_nothing(void **state)
 		int error;
 	} rows[] = {
 		{{.kind = 0, .relation = RELATION_EQUAL}, SYNOD_UNSUPPORTED},
-		{{.kind = 9, .relation = RELATION_EQUAL}, SYNOD_UNSUPPORTED},
+		{{.kind = 10, .relation = RELATION_EQUAL}, SYNOD_UNSUPPORTED},
+		{{.kind = CONDITION_TOKEN, .relation = RELATION_LESS}, SYNOD_BAD_ARGUMENT},
 		{{.kind = CONDITION_VERSION, .relation = 0}, SYNOD_UNSUPPORTED},
 		{{.kind = CONDITION_VERSION, .relation = 5}, SYNOD_UNSUPPORTED},
 		{{.kind = CONDITION_EXISTS, .relation = RELATION_NOT_EQUAL}, SYNOD_BAD_ARGUMENT},
