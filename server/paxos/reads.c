@@ -230,7 +230,7 @@ settle_follower(struct paxos *paxos, struct paxos_update *update)
 		struct read_round *round = begin_round(reads);
 		struct paxos_message *message;
 
-		round->sequence = ++reads->nonce;
+		round->sequence = PLANTED(READ_TOKEN_REUSED) ? reads->nonce : ++reads->nonce;
 		round->deadline_ms = paxos->now_ms + paxos->options.election_timeout_max_ms;
 		message = paxos_send(paxos, MESSAGE_READ_INDEX, election->leader,
 		                     election->leader_ballot, update);
