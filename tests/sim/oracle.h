@@ -50,7 +50,7 @@ struct check_state;
 struct check_state *check_state_new(struct world *world);
 void check_state_free(struct check_state *check);
 void check_state_on_run(struct check_state *check, struct host *host);
-/* All HOSTS that are up have applied the same and hash to the same. */
+/* All members have applied the same.  Then all that they hold is compared. */
 bool check_state_is_equal(struct world *world);
 
 #endif
