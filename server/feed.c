@@ -17,7 +17,7 @@ gather_rows(struct member *member, uint64_t last)
 	item = apply_item_new(first, (uint32_t)count, member->feed_generation);
 	for (uint64_t i = 0; i < count && bytes < FEED_BYTES_MAX; i++) {
 		struct entry *entry = paxos_entry(member->paxos, first + i);
-		struct pending **slot = &member->slots[(first + i) & (SLOTS_MAX - 1)];
+		struct pending **slot = &member->slots[(first + i) & (member->slot_count - 1)];
 
 		if (!entry)
 			break;

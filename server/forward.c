@@ -6,7 +6,7 @@ void
 forward_request(struct member *member, struct pending *pending, struct slice request)
 {
 	uint64_t leader = member->view.leader;
-	struct pending **slot = &member->forwarded[member->next_tag & (FORWARDED_MAX - 1)];
+	struct pending **slot = &member->forwarded[member->next_tag & (member->slot_count - 1)];
 
 	if (*slot) {
 		pending_fail(member, pending, SYNOD_BUSY,
@@ -82,7 +82,7 @@ forward_on_response(struct member *member, uint64_t from, struct slice body)
 	packed = cursor_raw(&cursor);
 	if (cursor.failed)
 		return SYNOD_BAD_MESSAGE;
-	slot = &member->forwarded[tag & (FORWARDED_MAX - 1)];
+	slot = &member->forwarded[tag & (member->slot_count - 1)];
 	if (*slot && (*slot)->tag == tag && (*slot)->target == from) {
 		struct pending *pending = *slot;
 
@@ -95,7 +95,7 @@ forward_on_response(struct member *member, uint64_t from, struct slice body)
 static void
 give_back_forwarded(struct member *member, uint64_t target, uint64_t started_before_ms)
 {
-	for (uint64_t i = 0; i < FORWARDED_MAX; i++) {
+	for (uint64_t i = 0; i < member->slot_count; i++) {
 		struct pending *pending = member->forwarded[i];
 
 		if (!pending)

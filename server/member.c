@@ -160,7 +160,8 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	for (uint32_t i = 0; i < item->count && (item->first + i <= member->view.chosen ||
 	                                         PLANTED(FEED_BEYOND_CHOSEN));
 	     i++) {
-		struct pending **slot = &member->slots[(item->first + i) & (SLOTS_MAX - 1)];
+		struct pending **slot =
+			&member->slots[(item->first + i) & (member->slot_count - 1)];
 
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);
 		apply->rows[apply->count].pending = PLANTED(FED_WITHOUT_REQUEST) ? NULL : *slot;
@@ -598,8 +599,11 @@ member_new(const struct member_options *options, struct member **result, char *w
 	member->now_ms = clock_now_ms(options->clock);
 	member->started_ms = member->now_ms;
 	member->sessions = sessions_new();
-	member->slots = check_calloc(SLOTS_MAX, sizeof(struct pending *));
-	member->forwarded = check_calloc(FORWARDED_MAX, sizeof(struct pending *));
+	if (member->options.in_flight_max == 0)
+		member->options.in_flight_max = IN_FLIGHT_MAX;
+	member->slot_count = member->options.in_flight_max * SLOTS_PER_FLIGHT;
+	member->slots = check_calloc(member->slot_count, sizeof(struct pending *));
+	member->forwarded = check_calloc(member->slot_count, sizeof(struct pending *));
 	error = startup_open(member, &opened, why);
 	if (error) {
 		startup_undo(member, &opened);
@@ -651,17 +655,28 @@ member_run(struct member *member)
 }
 
 void
+member_begin_stop(struct member *member)
+{
+	if (member->stop_item.kind == MEMBER_ITEM_STOP)
+		return;
+	member->stop_item.kind = MEMBER_ITEM_STOP;
+	actor_post(member->actor, &member->stop_item);
+}
+
+bool
+member_is_closed(const struct member *member)
+{
+	return member->is_closed;
+}
+
+void
 member_stop(struct member *member)
 {
-	struct actor_item *stop = check_calloc(1, sizeof *stop);
-
-	stop->kind = MEMBER_ITEM_STOP;
-	actor_post(member->actor, stop);
+	member_begin_stop(member);
 	wait_closed(member, 2 * HAND_OVER_MAX_MS);
 	executor_stop(member->executor);
 	recorder_stop(member->recorder);
 	actor_stop(member->actor);
-	free(stop);
 }
 
 void

@@ -62,6 +62,7 @@ struct member_options {
 	/* Seams for the simulator's tiny limits; zero: the core's defaults. */
 	unsigned window_entries;
 	unsigned cache_entries;
+	unsigned in_flight_max; /* a power of two */
 };
 
 #define MEMBER_WHY_SIZE 1024
@@ -73,6 +74,10 @@ struct member_options {
  */
 int member_new(const struct member_options *options, struct member **member, char *why);
 
+/* Begin to hand leadership over, if this member leads, and then to close the network.  The actors
+ * go on; member_stop() ends it.  Not needed before it, but where the caller runs the actors. */
+void member_begin_stop(struct member *member);
+bool member_is_closed(const struct member *member);
 /* Hand leadership over if this member leads, then close everything; at most about two seconds.
  * Not from an actor. */
 void member_stop(struct member *member);

@@ -76,7 +76,8 @@ proposals_add_write(struct member *member, struct pending *pending, const struct
 		command.op = OP_REFUSED;
 		command.body = (struct slice){packed_refusal, sizeof packed_refusal};
 	}
-	if (member->view.length - member->applied + member->proposal_count >= IN_FLIGHT_MAX) {
+	if (member->view.length - member->applied + member->proposal_count >=
+	    member->options.in_flight_max) {
 		pending_fail(member, pending, SYNOD_BUSY, "too many writes in progress");
 		return;
 	}
@@ -102,7 +103,7 @@ proposals_send(struct member *member)
 	error = member->update.propose_error;
 	CHECK(taken <= count);
 	for (uint32_t i = 0; i < taken; i++) {
-		struct pending **slot = &member->slots[(first + i) & (SLOTS_MAX - 1)];
+		struct pending **slot = &member->slots[(first + i) & (member->slot_count - 1)];
 
 		CHECK(*slot == NULL);
 		*slot = member->proposal_pendings[i];

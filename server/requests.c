@@ -200,7 +200,7 @@ const struct clients_handler requests_handler = {
 void
 requests_on_leadership_lost(struct member *member)
 {
-	for (uint64_t i = 0; i < SLOTS_MAX; i++) {
+	for (uint64_t i = 0; i < member->slot_count; i++) {
 		struct pending *pending = member->slots[i];
 
 		if (!pending)
@@ -214,11 +214,11 @@ requests_on_leadership_lost(struct member *member)
 void
 requests_fini(struct member *member)
 {
-	for (uint64_t i = 0; i < SLOTS_MAX; i++) {
+	for (uint64_t i = 0; i < member->slot_count; i++) {
 		if (member->slots[i])
 			pending_free(member, member->slots[i]);
 	}
-	for (uint64_t i = 0; i < FORWARDED_MAX; i++) {
+	for (uint64_t i = 0; i < member->slot_count; i++) {
 		if (member->forwarded[i])
 			pending_free(member, member->forwarded[i]);
 	}

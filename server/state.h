@@ -14,12 +14,12 @@
 #define MEMBER_ITEM_STOP  0x401
 #define MEMBER_ITEM_START 0x402
 
-/* Commands chosen and not yet applied, or proposed and not yet chosen: beyond this, BUSY. */
+/* Commands chosen and not yet applied, or proposed and not yet chosen: beyond this, BUSY.  A power
+ * of two. */
 #define IN_FLIGHT_MAX 16384
-/* Slots whose requests are remembered; a power of two above everything in flight. */
-#define SLOTS_MAX 65536
-/* Requests forwarded and not yet answered; a power of two. */
-#define FORWARDED_MAX 65536
+/* Of the slots whose requests are remembered, and of the requests forwarded and not yet answered,
+ * there may be so many times as many. */
+#define SLOTS_PER_FLIGHT 4
 /* Requests of all kinds held by this member. */
 #define PENDING_MAX 100000
 /* Bytes of the bodies held by pending requests. */
@@ -76,6 +76,7 @@ struct member {
 	struct actor *actor;
 	struct timer *timer;
 	struct actor_item tick_item;
+	struct actor_item stop_item;
 	atomic_bool is_ticking;
 	uint64_t armed_ms; /* 0: the timer is not set */
 	uint64_t now_ms;   /* of the run of items being handled */
@@ -99,6 +100,7 @@ struct member {
 	/* The request of each slot proposed here and not yet fed to the executor. */
 	struct pending **slots;
 	struct pending **forwarded;
+	uint64_t slot_count; /* of each of the two */
 	uint64_t forwarded_look_ms;
 	uint64_t next_tag;
 	uint64_t pending_count;

@@ -23,7 +23,6 @@
 struct database {
 	sqlite3 *handle;
 	char *path;
-	bool is_on_real_disk;
 	int wal_pages; /* in the log after the last commit */
 };
 
@@ -138,7 +137,6 @@ database_open(const char *path, const char *vfs, struct database **database, cha
 	*database = NULL;
 	why[0] = '\0';
 	opened->path = check_strdup(path);
-	opened->is_on_real_disk = vfs == NULL;
 	int result = sqlite3_open_v2(path, &opened->handle, flags, vfs);
 	if (result == SQLITE_OK)
 		result = configure(opened);
@@ -172,13 +170,18 @@ database_handle(struct database *database)
 
 /* ---- committing ---- */
 
-/* Unknown counts as enough: then SQLite finds out. */
+/* A VFS of its own knows its free space, or hides it; otherwise the file system is asked.  Unknown
+ * counts as enough: then SQLite finds out. */
 static bool
 has_space(const struct database *database)
 {
+	uint64_t bytes = 0;
 	struct statvfs status;
 
-	if (!database->is_on_real_disk || statvfs(database->path, &status) != 0)
+	if (sqlite3_file_control(database->handle, "main", DATABASE_FREE_BYTES, &bytes) ==
+	    SQLITE_OK)
+		return bytes >= COMMIT_FREE_BYTES;
+	if (statvfs(database->path, &status) != 0)
 		return true;
 	return (uint64_t)status.f_bavail * status.f_frsize >= COMMIT_FREE_BYTES;
 }

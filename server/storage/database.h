@@ -20,6 +20,9 @@
 
 struct database;
 
+/* The file control that asks a VFS of the caller for the free bytes of its disk (a uint64_t). */
+#define DATABASE_FREE_BYTES 0x53796e
+
 /*
  * Open or create PATH.  VFS: a registered SQLite VFS name, NULL for the
  * default (the simulator has its own).  SYNOD_OK, SYNOD_CORRUPT, SYNOD_NO_SPACE,

@@ -101,6 +101,12 @@ sim_disk_crash(struct sim_disk *disk, bool is_power)
 	disk->crash_in = 0;
 }
 
+bool
+sim_disk_is_closed(const struct sim_disk *disk)
+{
+	return disk->files == NULL;
+}
+
 void
 sim_disk_crash_at(struct sim_disk *disk, uint64_t operation)
 {

@@ -25,6 +25,8 @@ void sim_disk_fill(struct sim_disk *disk, uint64_t left_bytes);
 void sim_disk_wipe(struct sim_disk *disk);
 /* Change one byte of a journal segment or promise file.  False if there was none. */
 bool sim_disk_rot(struct sim_disk *disk, struct random *random);
+/* No file is open. */
+bool sim_disk_is_closed(const struct sim_disk *disk);
 /* Forget the faults that are to come. */
 void sim_disk_heal(struct sim_disk *disk);
 

@@ -322,6 +322,14 @@ cut_power(struct world *world)
 }
 
 static void
+stop_member(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	host_stop(host, outage_us(world));
+}
+
+static void
 pause_member(struct world *world)
 {
 	world->statistics.pauses++;
@@ -370,6 +378,7 @@ one_fault(struct world *world)
 		{o->f_client_crash, kill_client},
 		{o->f_client_pause, pause_client},
 		{o->f_everything, crash_everything},
+		{o->f_stop, stop_member},
 	};
 	const unsigned count = sizeof faults / sizeof *faults;
 	uint64_t sum = 0, drawn;

@@ -14,9 +14,9 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
 
-#define DEFERRAL_US      20000
-#define RESTART_MIN_US   20000
-#define CRASHES_IN_START 20
+#define DEFERRAL_US    20000
+#define RESTART_MIN_US 20000
+#define STOP_MAX_US    (10 * SECOND_US) /* then it is killed */
 
 /* ---- clock ---- */
 
@@ -159,6 +159,7 @@ host_deferral_us(struct host *host)
 	return left_us < DEFERRAL_US ? left_us : DEFERRAL_US;
 }
 
+static void finish_stop(struct host *host);
 static void run_recorder(struct world *world, void *argument, uint64_t incarnation);
 static void run_executor(struct world *world, void *argument, uint64_t incarnation);
 
@@ -227,6 +228,10 @@ run_strand(struct world *world, void *argument, uint64_t incarnation)
 	actor_run(host->member->actor);
 	world->running = NULL;
 	oracle_on_run(world->oracle, host);
+	if (host->is_stopping && member_is_closed(host->member)) {
+		finish_stop(host);
+		return;
+	}
 	wake_recorder(host);
 	wake_executor(host);
 }
@@ -304,6 +309,7 @@ host_crash(struct host *host, bool is_power)
 	host->member = NULL; /* abandoned: nothing of it may run any more */
 	host->handle = NULL;
 	host->is_strand_due = host->is_recorder_due = host->is_executor_due = false;
+	host->is_stopping = false;
 	host->paused_until_us = 0;
 	if (!host->is_member)
 		workload_on_crash(host);
@@ -325,6 +331,55 @@ restart_in(struct host *host, uint64_t us)
 {
 	world_schedule(host->world, us, start_event, host, host->incarnation);
 }
+
+/* ---- stopping ---- */
+
+static void
+kill_if_stopping(struct world *world, void *argument, uint64_t incarnation)
+{
+	struct host *host = argument;
+
+	if (!host->is_up || host->incarnation != incarnation)
+		return;
+	world->statistics.stops_killed++;
+	world_trace(world, host, "killed: it does not stop");
+	host_crash(host, false);
+	restart_in(host, host->stopped_us);
+}
+
+void
+host_stop(struct host *host, uint64_t us)
+{
+	if (!host->is_up || host->is_stopping || !host->member)
+		return;
+	host->world->statistics.stops++;
+	world_trace(host->world, host, "is told to stop");
+	host->is_stopping = true;
+	host->stopped_us = us;
+	member_begin_stop(host->member);
+	host_wake(host);
+	world_schedule(host->world, STOP_MAX_US, kill_if_stopping, host, host->incarnation);
+}
+
+/* The network is closed: what remains of member_stop(), and the end of the process. */
+static void
+finish_stop(struct host *host)
+{
+	struct world *world = host->world;
+
+	world->running = host;
+	member_stop(host->member);
+	member_free(host->member);
+	world->running = NULL;
+	world->statistics.stops_finished++;
+	world_trace(world, host, "has stopped");
+	if (!sim_disk_is_closed(host->disk))
+		world_fail(world, "stop", "%s has stopped and left files open", host->name);
+	host_crash(host, false);
+	restart_in(host, host->stopped_us);
+}
+
+/* ---- stopping by itself ---- */
 
 static void
 on_fatal(struct host *host)
@@ -408,6 +463,7 @@ fill_options(struct host *host, struct member_options *options)
 	options->space_reserve = 128 << 10;
 	options->window_entries = (unsigned)drawn->window;
 	options->cache_entries = (unsigned)drawn->cache;
+	options->in_flight_max = (unsigned)drawn->in_flight;
 	options->namespace.cache_nodes = (unsigned)drawn->cache_nodes;
 }
 

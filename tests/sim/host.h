@@ -42,8 +42,8 @@ struct host {
 	bool is_powered; /* the system answers a dial, if only to refuse it */
 	uint64_t incarnation;
 	uint64_t paused_until_us;
-	uint64_t start_after_us; /* no start before */
-	unsigned crashes_in_start;
+	bool is_stopping;    /* in good order */
+	uint64_t stopped_us; /* and then stays down for so long */
 
 	uint64_t local_base_us;  /* its clock showed this ... */
 	uint64_t local_since_us; /* ... at this time of the world */
@@ -76,6 +76,10 @@ void host_start(struct host *host);
 /* The process vanishes; with POWER the whole machine does. */
 void host_crash(struct host *host, bool is_power);
 void host_pause(struct host *host, uint64_t us);
+/* As after SIGTERM: the member hands over and closes, and starts again when it has been down for
+ * US.
+ */
+void host_stop(struct host *host, uint64_t us);
 /* Something was posted to it. */
 void host_wake(struct host *host);
 /* After a siglongjmp() to world->escape. */

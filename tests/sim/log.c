@@ -2,6 +2,7 @@
 #include "shared/log.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,17 +10,34 @@
 
 enum log_level log_threshold = LOG_LEVEL_INFO;
 
+/* What is worth counting, by the beginning of the line or, after a "*", by any part of it. */
+static const struct {
+	const char *text;
+	size_t counter;
+} counted[] = {
+	{"leader: ", offsetof(struct statistics, leaders)},
+	{"lost leadership: no quorum", offsetof(struct statistics, lost_quorum)},
+	{"lost leadership: a higher", offsetof(struct statistics, lost_ballot)},
+	{"lost leadership: own", offsetof(struct statistics, lost_stalled)},
+	{"cut an unfinished batch", offsetof(struct statistics, torn_tails)},
+	{"the journal is damaged where", offsetof(struct statistics, holes)},
+	{"the journal cannot grow", offsetof(struct statistics, full_journals)},
+	{"the database cannot be committed", offsetof(struct statistics, waiting_commits)},
+	{"*going back to the last commit", offsetof(struct statistics, rewinds)},
+	{"*it has forgotten what it promised", offsetof(struct statistics, kept_out)},
+};
+
 static void
 count(struct statistics *statistics, const char *text)
 {
-	if (strncmp(text, "leader: ", 8) == 0)
-		statistics->leaders++;
-	else if (strncmp(text, "lost leadership: no quorum", 26) == 0)
-		statistics->lost_quorum++;
-	else if (strncmp(text, "lost leadership: a higher", 25) == 0)
-		statistics->lost_ballot++;
-	else if (strncmp(text, "lost leadership: own", 20) == 0)
-		statistics->lost_stalled++;
+	for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+		const char *wanted = counted[i].text;
+		bool is_found = wanted[0] == '*' ? strstr(text, wanted + 1) != NULL
+		                                 : strncmp(text, wanted, strlen(wanted)) == 0;
+
+		if (is_found)
+			++*(uint64_t *)((char *)statistics + counted[i].counter);
+	}
 }
 
 void

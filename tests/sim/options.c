@@ -44,7 +44,9 @@ draw_sizes(struct options *options, struct random *random)
 	options->segment_bytes = ONE_OF(8192, 16384, 65536, 262144);
 	options->window = ONE_OF(1, 2, 8, 1024);
 	options->cache = ONE_OF(2, 8, 64, 1024);
+	options->in_flight = ONE_OF(16, 64, 256);
 	options->cache_nodes = ONE_OF(1, 4, 1024);
+	options->cache_pages = ONE_OF(0, 0, 1, 10);
 }
 
 static void
@@ -68,6 +70,7 @@ draw_faults(struct options *options, struct random *random)
 {
 	options->fault_every_ms = ONE_OF(100, 300, 1000, 3000);
 	options->outage_ms = ONE_OF(50, 200, 600, 1500, 4000);
+	options->sees_space = random_below(random, 2);
 	for (unsigned i = 0; i < OPTION_COUNT; i++)
 		if (strncmp(option_infos[i].name, "f_", 2) == 0 && random_below(random, 3) == 0)
 			*options_at(options, i) = random_between(random, 1, 8);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/storage/database.h"
 #include "shared/check.h"
 #include "shared/error.h"
 #include "tests/sim/disk.h"
@@ -144,13 +145,21 @@ vfs_check_reserved_lock(sqlite3_file *base, int *result)
 	return SQLITE_OK;
 }
 
+/* In some worlds nobody knows how much is free before a COMMIT fails for the lack of it. */
 static int
 vfs_file_control(sqlite3_file *base, int op, void *argument)
 {
-	(void)base;
-	(void)op;
-	(void)argument;
-	return SQLITE_NOTFOUND;
+	struct vfs_file *file = (struct vfs_file *)base;
+	struct world *world = file->host->world;
+	uint64_t *bytes = argument;
+
+	if (op != DATABASE_FREE_BYTES || !world->options.sees_space)
+		return SQLITE_NOTFOUND;
+	if (disk_of(file->host)->ops->free_bytes(disk_of(file->host), file->path, bytes) !=
+	    SYNOD_OK)
+		return SQLITE_NOTFOUND;
+	world->statistics.space_looks++;
+	return SQLITE_OK;
 }
 
 static int
@@ -297,6 +306,39 @@ vfs_last_error(sqlite3_vfs *vfs, int size, char *text)
 	return 0;
 }
 
+/* ---- a small cache, so that pages are written in the middle of transactions ---- */
+
+/* The settings of the product do not count, in worlds that have a size of their own. */
+static int
+authorize(void *context, int action, const char *name, const char *value, const char *database,
+          const char *trigger)
+{
+	(void)context;
+	(void)value;
+	(void)database;
+	(void)trigger;
+	if (action == SQLITE_PRAGMA && strcmp(name, "cache_size") == 0 &&
+	    world_now->options.cache_pages != 0)
+		return SQLITE_IGNORE;
+	return SQLITE_OK;
+}
+
+static int
+on_connection(sqlite3 *handle, char **error, const struct sqlite3_api_routines *api)
+{
+	char pragma[80];
+
+	(void)error;
+	(void)api;
+	if (world_now->options.cache_pages == 0)
+		return SQLITE_OK;
+	/* A log without shared memory can be read in exclusive mode only. */
+	snprintf(pragma, sizeof pragma, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=%lu",
+	         (unsigned long)world_now->options.cache_pages);
+	sqlite3_exec(handle, pragma, NULL, NULL, NULL);
+	return sqlite3_set_authorizer(handle, authorize, NULL);
+}
+
 static char vfs_names[MEMBERS_LIMIT][8];
 
 void
@@ -310,6 +352,7 @@ sim_vfs_use(struct world *world)
 	/* One thread, and no locks to be left behind by a process that vanishes. */
 	CHECK(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK);
 	CHECK(sqlite3_initialize() == SQLITE_OK);
+	CHECK(sqlite3_auto_extension((void (*)(void))on_connection) == SQLITE_OK);
 	for (intptr_t i = 0; i < MEMBERS_LIMIT; i++) {
 		snprintf(vfs_names[i], sizeof vfs_names[i], "sim%d", (int)i);
 		tables[i] = (sqlite3_vfs){

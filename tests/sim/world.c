@@ -32,7 +32,7 @@ world_fini(struct world *world)
 /* ---- the heap ---- */
 
 static bool
-is_before(const struct event *a, const struct event *b)
+is_before(const struct happening *a, const struct happening *b)
 {
 	return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
 }
@@ -41,8 +41,8 @@ void
 world_schedule(struct world *world, uint64_t delay_us, event_function *happen, void *argument,
                uint64_t number)
 {
-	struct event event = {world->now_us + delay_us, world->sequence++, happen, argument,
-	                      number};
+	struct happening event = {world->now_us + delay_us, world->sequence++, happen, argument,
+	                          number};
 	size_t at = world->heap_count++;
 
 	if (at == world->heap_capacity) {
@@ -56,11 +56,11 @@ world_schedule(struct world *world, uint64_t delay_us, event_function *happen, v
 	world->heap[at] = event;
 }
 
-static struct event
+static struct happening
 take_first(struct world *world)
 {
-	struct event first = world->heap[0];
-	struct event last = world->heap[--world->heap_count];
+	struct happening first = world->heap[0];
+	struct happening last = world->heap[--world->heap_count];
 	size_t at = 0;
 
 	for (;;) {
@@ -84,7 +84,7 @@ take_first(struct world *world)
 bool
 world_step(struct world *world)
 {
-	struct event event;
+	struct happening event;
 
 	if (world->heap_count == 0 || world->has_failed)
 		return false;

@@ -25,7 +25,7 @@ struct host;
 
 typedef void event_function(struct world *world, void *argument, uint64_t number);
 
-struct event {
+struct happening {
 	uint64_t at_us;
 	uint64_t sequence;
 	event_function *happen;
@@ -48,7 +48,7 @@ struct world {
 	struct options options;
 	uint64_t now_us;
 	uint64_t sequence;
-	struct event *heap;
+	struct happening *heap;
 	size_t heap_count, heap_capacity;
 	uint64_t trace_hash;
 	bool is_tracing;
