@@ -12,6 +12,7 @@ struct oracle {
 	struct check_durable *durable;
 	struct check_chosen *chosen;
 	struct check_state *state;
+	struct check_leader *leader;
 };
 
 struct oracle *
@@ -23,6 +24,7 @@ oracle_new(struct world *world)
 	oracle->durable = check_durable_new(world);
 	oracle->chosen = check_chosen_new(world, oracle->durable);
 	oracle->state = check_state_new(world);
+	oracle->leader = check_leader_new(world);
 	return oracle;
 }
 
@@ -32,6 +34,7 @@ oracle_free(struct oracle *oracle)
 	check_chosen_free(oracle->chosen);
 	check_durable_free(oracle->durable);
 	check_state_free(oracle->state);
+	check_leader_free(oracle->leader);
 	free(oracle);
 }
 
@@ -106,6 +109,7 @@ oracle_on_run(struct oracle *oracle, struct host *host)
 		return;
 	check_durable_on_run(oracle->durable, host);
 	check_chosen_on_run(oracle->chosen, host);
+	check_leader_on_run(oracle->leader, host);
 }
 
 void

@@ -53,4 +53,10 @@ void check_state_on_run(struct check_state *check, struct host *host);
 /* All members have applied the same.  Then all that they hold is compared. */
 bool check_state_is_equal(struct world *world);
 
+/* check_leader.c: who leads hears a quorum. */
+struct check_leader;
+struct check_leader *check_leader_new(struct world *world);
+void check_leader_free(struct check_leader *check);
+void check_leader_on_run(struct check_leader *check, struct host *host);
+
 #endif
