@@ -1,11 +1,14 @@
 /*
  * Keepalives: never logged, answered only once a quorum has confirmed the leader
- * since they arrived, and expiry of the sessions that fell silent.
+ * since they arrived, and expiry of the sessions and leases that fell silent.
  *
  * A member gathers its clients' keepalives of one run into a batch.  On the leader
  * the batch renews the deadlines at once and waits for one confirmed index, which
  * is the proof that nobody else can have led meanwhile; on another member it goes
  * to the leader, which does the same.  An unanswered batch is sent again.
+ *
+ * Between members leases travel apart from sessions, which only their own clients
+ * may keep alive: whoever knows the id of one cannot pass it off as a lease.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +18,7 @@
 #include "shared/error.h"
 #include "shared/planted.h"
 
-/* Keepalives held while no leader answers; more are dropped, their clients send new ones. */
+/* Rows held while no leader answers; more are dropped, their clients send new ones. */
 #define HELD_MAX 100000
 
 /* Expiries proposed in one look. */
@@ -49,50 +52,132 @@ batch_add(struct keepalive_batch *batch, const struct keepalive *row)
 	batch->rows[batch->count++] = *row;
 }
 
-/* Put rows back among those not yet sent. */
-static void
-hold_again(struct member *member, struct keepalive_batch *batch)
+static bool
+has_room(struct member *member, uint32_t lease_count)
 {
 	if (!member->keepalives)
 		member->keepalives = batch_new(member);
-	for (size_t i = 0; i < batch->count && member->keepalives->count < HELD_MAX; i++)
-		batch_add(member->keepalives, &batch->rows[i]);
+	return member->keepalives->count + 1 + lease_count <= HELD_MAX;
+}
+
+/* Put the keepalives of BATCH among those not yet sent. */
+static void
+hold_again(struct member *member, struct keepalive_batch *batch)
+{
+	const struct keepalive *end = batch->rows + batch->count;
+
+	for (const struct keepalive *at = batch->rows; at < end;) {
+		const struct keepalive *next = at + 1 + at->lease_count;
+
+		for (bool is_held = has_room(member, at->lease_count); at < next; at++) {
+			if (is_held)
+				batch_add(member->keepalives, at);
+		}
+	}
 	keepalive_batch_free(batch);
 }
 
-static void
-answer(struct member *member, const struct keepalive *row)
+/* A connection without a session may keep leases, and is then told of nothing else. */
+static int
+error_of(const struct keepalive *rows)
 {
-	struct client *client = clients_find(member->clients, row->connection);
+	if (rows->timeout_ms || (rows->id == 0 && rows->lease_count > 0))
+		return SYNOD_OK;
+	return SYNOD_SESSION_ENDED;
+}
+
+/* Answer the keepalive that begins at ROWS. */
+static void
+answer(struct member *member, const struct keepalive *rows)
+{
+	struct client *client = clients_find(member->clients, rows->connection);
 	size_t begin;
 
 	if (!client)
 		return;
 	buffer_clear(&member->scratch);
 	begin = frame_begin(&member->scratch, FRAME_ALIVE);
-	pack_array(&member->scratch, 3);
-	pack_u64(&member->scratch, row->number);
-	pack_u64(&member->scratch, row->timeout_ms ? SYNOD_OK : SYNOD_SESSION_ENDED);
-	pack_u64(&member->scratch, row->timeout_ms);
+	pack_array(&member->scratch, rows->lease_count > 0 ? 4 : 3);
+	pack_u64(&member->scratch, rows->number);
+	pack_u64(&member->scratch, (uint64_t)error_of(rows));
+	pack_u64(&member->scratch, rows->timeout_ms);
+	if (rows->lease_count > 0)
+		pack_array(&member->scratch, rows->lease_count);
+	for (uint32_t i = 1; i <= rows->lease_count; i++)
+		pack_u64(&member->scratch, rows[i].timeout_ms);
 	frame_end(&member->scratch, begin);
 	connection_write(client->connection, buffer_slice(&member->scratch));
 	flusher_touch(&member->flusher, client->connection);
 }
 
+static void
+answer_batch(struct member *member, struct keepalive_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i += 1 + batch->rows[i].lease_count)
+		answer(member, &batch->rows[i]);
+	keepalive_batch_free(batch);
+}
+
 void
-keepalives_on_client(void *owner, struct client *client, uint64_t number)
+keepalives_on_client(void *owner, struct client *client, uint64_t number, const uint64_t *leases,
+                     unsigned lease_count)
 {
 	struct member *member = owner;
-	struct keepalive row = {client->connection->id, number, client->session, 0};
+	struct keepalive head = {
+		.connection = client->connection->id,
+		.number = number,
+		.id = client->session,
+		.lease_count = lease_count,
+	};
 
-	if (client->session == 0) {
-		answer(member, &row);
+	if (client->session == 0 && lease_count == 0) {
+		answer(member, &head);
 		return;
 	}
-	if (!member->keepalives)
-		member->keepalives = batch_new(member);
-	if (member->keepalives->count < HELD_MAX)
+	if (!has_room(member, lease_count))
+		return;
+	batch_add(member->keepalives, &head);
+	for (unsigned i = 0; i < lease_count; i++) {
+		struct keepalive row = {.id = leases[i], .is_lease = true};
+
 		batch_add(member->keepalives, &row);
+	}
+}
+
+/* ---- between members: [batch, [of each session...], [of each lease...]] ---- */
+
+static bool
+is_sent(const struct keepalive *row, bool is_lease)
+{
+	return row->is_lease == is_lease && (is_lease || row->id != 0);
+}
+
+static uint64_t
+id_of(const struct keepalive *row)
+{
+	return row->id;
+}
+
+static uint64_t
+timeout_of(const struct keepalive *row)
+{
+	return row->timeout_ms;
+}
+
+/* One array: what OF says of every row of this sort. */
+static void
+pack_rows(struct buffer *out, const struct keepalive_batch *batch, bool is_lease,
+          uint64_t (*of)(const struct keepalive *row))
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < batch->count; i++)
+		count += is_sent(&batch->rows[i], is_lease);
+	pack_array(out, count);
+	for (size_t i = 0; i < batch->count; i++) {
+		if (is_sent(&batch->rows[i], is_lease))
+			pack_u64(out, of(&batch->rows[i]));
+	}
 }
 
 /* ---- on the leader ---- */
@@ -101,9 +186,10 @@ static void
 renew(struct member *member, struct keepalive_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		if (!sessions_renew(member->sessions, batch->rows[i].session, member->now_ms,
-		                    &batch->rows[i].timeout_ms))
-			batch->rows[i].timeout_ms = 0;
+		struct keepalive *row = &batch->rows[i];
+
+		if (!sessions_renew(member->sessions, row->id, member->now_ms, &row->timeout_ms))
+			row->timeout_ms = 0;
 	}
 }
 
@@ -126,11 +212,10 @@ static void
 answer_member(struct member *member, struct keepalive_batch *batch)
 {
 	buffer_clear(&member->body);
-	pack_array(&member->body, 2);
+	pack_array(&member->body, 3);
 	pack_u64(&member->body, batch->origin_batch);
-	pack_array(&member->body, (uint32_t)batch->count);
-	for (size_t i = 0; i < batch->count; i++)
-		pack_u64(&member->body, batch->rows[i].timeout_ms);
+	pack_rows(&member->body, batch, false, timeout_of);
+	pack_rows(&member->body, batch, true, timeout_of);
 	links_send(member->links, batch->origin, FRAME_SESSIONS_ALIVE, buffer_slice(&member->body));
 }
 
@@ -147,9 +232,21 @@ keepalives_on_confirmed(struct member *member, struct keepalive_batch *batch, in
 		hold_again(member, batch);
 		return;
 	}
-	for (size_t i = 0; i < batch->count; i++)
-		answer(member, &batch->rows[i]);
-	keepalive_batch_free(batch);
+	answer_batch(member, batch);
+}
+
+/* One array of ids from another member. */
+static void
+read_rows(struct cursor *cursor, struct keepalive_batch *batch, bool is_lease)
+{
+	uint32_t count = cursor_array(cursor);
+
+	for (uint32_t i = 0; i < count && !cursor->failed; i++) {
+		struct keepalive row = {.id = cursor_u64(cursor), .is_lease = is_lease};
+
+		batch_add(batch, &row);
+	}
+	cursor_leave(cursor);
 }
 
 int
@@ -164,15 +261,13 @@ keepalives_on_sessions(struct member *member, uint64_t from, struct slice body)
 	batch = batch_new(member);
 	batch->origin = from;
 	cursor_init(&cursor, body);
-	if (cursor_array(&cursor) < 2)
+	count = cursor_array(&cursor);
+	if (count < 2)
 		cursor_fail(&cursor);
 	batch->origin_batch = cursor_u64(&cursor);
-	count = cursor_array(&cursor);
-	for (uint32_t i = 0; i < count && !cursor.failed; i++) {
-		struct keepalive row = {.session = cursor_u64(&cursor)};
-
-		batch_add(batch, &row);
-	}
+	read_rows(&cursor, batch, false);
+	if (count > 2)
+		read_rows(&cursor, batch, true);
 	if (cursor.failed) {
 		keepalive_batch_free(batch);
 		return SYNOD_BAD_MESSAGE;
@@ -192,47 +287,73 @@ send_to_leader(struct member *member, struct keepalive_batch *batch)
 	if (leader == 0 || leader == member->identity.self)
 		return false;
 	buffer_clear(&member->body);
-	pack_array(&member->body, 2);
+	pack_array(&member->body, 3);
 	pack_u64(&member->body, batch->id);
-	pack_array(&member->body, (uint32_t)batch->count);
-	for (size_t i = 0; i < batch->count; i++)
-		pack_u64(&member->body, batch->rows[i].session);
+	pack_rows(&member->body, batch, false, id_of);
+	pack_rows(&member->body, batch, true, id_of);
 	return links_send(member->links, leader, FRAME_SESSIONS, buffer_slice(&member->body));
+}
+
+static struct keepalive_batch *
+take_sent(struct member *member, uint64_t id)
+{
+	for (struct keepalive_batch **link = &member->keepalives_sent; *link;
+	     link = &(*link)->next) {
+		struct keepalive_batch *batch = *link;
+
+		if (batch->id == id) {
+			*link = batch->next;
+			return batch;
+		}
+	}
+	return NULL;
+}
+
+/* One array of the leader's answer: a timeout for each row that was asked of this sort. */
+static void
+read_timeouts(struct cursor *cursor, struct keepalive_batch *batch, bool is_lease)
+{
+	uint32_t count = cursor_array(cursor), read = 0;
+
+	for (size_t i = 0; i < batch->count && !cursor->failed; i++) {
+		struct keepalive *row = &batch->rows[i];
+
+		if (!is_sent(row, is_lease))
+			continue;
+		if (read++ == count)
+			cursor_fail(cursor);
+		row->timeout_ms = cursor_u64(cursor);
+	}
+	if (read != count)
+		cursor_fail(cursor);
+	cursor_leave(cursor);
 }
 
 int
 keepalives_on_alive(struct member *member, uint64_t from, struct slice body)
 {
-	struct keepalive_batch *batch = NULL;
+	struct keepalive_batch *batch;
 	struct cursor cursor;
 	uint64_t id;
 	uint32_t count;
 
 	(void)from;
 	cursor_init(&cursor, body);
-	if (cursor_array(&cursor) < 2)
-		return SYNOD_BAD_MESSAGE;
-	id = cursor_u64(&cursor);
 	count = cursor_array(&cursor);
-	if (cursor.failed)
+	id = cursor_u64(&cursor);
+	if (count < 3 || cursor.failed)
 		return SYNOD_BAD_MESSAGE;
-	for (struct keepalive_batch **link = &member->keepalives_sent; *link;
-	     link = &(*link)->next) {
-		if ((*link)->id == id) {
-			batch = *link;
-			*link = batch->next;
-			break;
-		}
-	}
+	batch = take_sent(member, id);
 	if (!batch)
-		return SYNOD_OK;
-	for (size_t i = 0; i < batch->count && i < count; i++) {
-		batch->rows[i].timeout_ms = cursor_u64(&cursor);
-		if (!cursor.failed)
-			answer(member, &batch->rows[i]);
+		return SYNOD_OK; /* sent again meanwhile, to a leader that may be another */
+	read_timeouts(&cursor, batch, false);
+	read_timeouts(&cursor, batch, true);
+	if (cursor.failed) {
+		hold_again(member, batch);
+		return SYNOD_BAD_MESSAGE;
 	}
-	keepalive_batch_free(batch);
-	return cursor.failed ? SYNOD_BAD_MESSAGE : SYNOD_OK;
+	answer_batch(member, batch);
+	return SYNOD_OK;
 }
 
 /* ---- at the end of each run, and as time passes ---- */

@@ -47,12 +47,15 @@ struct read_batch {
 	struct keepalive_batch *keepalives;
 };
 
-/* One client's keepalive. */
+/* One session or lease that was heard of.  A client's keepalive is a row for its session, and right
+ * after it one for each of its leases. */
 struct keepalive {
 	uint64_t connection; /* id */
 	uint64_t number;
-	uint64_t session;
-	uint64_t timeout_ms; /* the leader's answer; 0: the session has ended */
+	uint64_t id;         /* 0: the connection has no session */
+	uint64_t timeout_ms; /* the leader's answer; 0: it has ended */
+	uint32_t lease_count;
+	bool is_lease;
 };
 
 /* Keepalives of this member's clients, or of another member's (ORIGIN). */
@@ -227,8 +230,9 @@ void about_take(struct member *member, struct pending *pending, const struct req
 void feed_executor(struct member *member);
 void feed_on_progress(struct member *member, struct progress_item *item);
 
-/* keepalives.c: sessions that are alive, and those that are not. */
-void keepalives_on_client(void *owner, struct client *client, uint64_t number);
+/* keepalives.c: sessions and leases that are alive, and those that are not. */
+void keepalives_on_client(void *owner, struct client *client, uint64_t number,
+                          const uint64_t *leases, unsigned lease_count);
 int keepalives_on_sessions(struct member *member, uint64_t from, struct slice body);
 int keepalives_on_alive(struct member *member, uint64_t from, struct slice body);
 void keepalives_send(struct member *member);

@@ -37,6 +37,7 @@ struct clients {
 	uint64_t now_ms; /* of the last call that told */
 	uint64_t scan_ms;
 	struct buffer scratch;
+	uint64_t leases[KEEPALIVE_LEASES_MAX]; /* of the keepalive that is being read */
 	struct refusal_log refusals;
 	bool is_closing;
 	bool is_unheard; /* the listener is gone */
@@ -179,15 +180,33 @@ on_request(struct entry *entry, const struct frame *frame)
 	return SYNOD_OK;
 }
 
+/* [number, [lease...]]; the leases may be missing, or nil. */
 static int
 on_keepalive(struct entry *entry, const struct frame *frame)
 {
 	struct clients *clients = entry->clients;
+	uint32_t count, lease_count = 0;
+	struct cursor cursor;
 	uint64_t number;
 
-	if (greeting_read_number(frame, &number) != SYNOD_OK)
+	cursor_init(&cursor, frame->body);
+	count = cursor_array(&cursor);
+	number = cursor_u64(&cursor);
+	if (count > 1 && !cursor_nil(&cursor)) {
+		lease_count = cursor_array(&cursor);
+		if (lease_count > KEEPALIVE_LEASES_MAX)
+			return SYNOD_BAD_MESSAGE;
+		for (uint32_t i = 0; i < lease_count; i++)
+			clients->leases[i] = cursor_u64(&cursor);
+		cursor_leave(&cursor);
+	}
+	if (count > 2)
+		cursor_skip(&cursor, count - 2);
+	cursor_leave(&cursor);
+	if (count < 1 || cursor_finish(&cursor) != SYNOD_OK)
 		return SYNOD_BAD_MESSAGE;
-	clients->options.handler->on_keepalive(clients->options.owner, &entry->client, number);
+	clients->options.handler->on_keepalive(clients->options.owner, &entry->client, number,
+	                                       clients->leases, lease_count);
 	return SYNOD_OK;
 }
 

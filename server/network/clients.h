@@ -29,8 +29,10 @@ struct clients_handler {
 	/* A request; its body is valid during the call.  The handler counts client->in_progress up
 	 * if it answers later, and calls clients_done() when it has. */
 	void (*on_request)(void *owner, struct client *client, const struct request *request);
-	/* The session bound to CLIENT is alive; answer with an ALIVE frame once confirmed. */
-	void (*on_keepalive)(void *owner, struct client *client, uint64_t number);
+	/* The session bound to CLIENT is alive, and these leases, at most KEEPALIVE_LEASES_MAX;
+	 * answer with an ALIVE frame once confirmed. */
+	void (*on_keepalive)(void *owner, struct client *client, uint64_t number,
+	                     const uint64_t *leases, unsigned lease_count);
 	/* The connection of a client that had greeted is gone.  Its handle stays until in_progress
 	 * is 0; right after this call, if it is already. */
 	void (*on_gone)(void *owner, struct client *client);

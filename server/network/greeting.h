@@ -26,7 +26,7 @@ int greeting_check(const struct frame *frame, enum hello_role role, const struct
 /* The member of the configuration with that id, NULL if there is none. */
 const struct member_identity *greeting_member(const struct identity *identity, member_id id);
 
-/* The body [number] of PING and KEEPALIVE: SYNOD_OK or SYNOD_BAD_MESSAGE. */
+/* The body [number] of PING: SYNOD_OK or SYNOD_BAD_MESSAGE. */
 int greeting_read_number(const struct frame *frame, uint64_t *number);
 
 /* Answer PING. */

@@ -285,13 +285,18 @@ note_alive(struct caller *caller, struct slice body)
 {
 	struct told *told = new_told(caller, FRAME_ALIVE);
 	struct cursor cursor;
+	uint32_t count;
 
 	cursor_init(&cursor, body);
-	CHECK(cursor_array(&cursor) == 3);
+	count = cursor_array(&cursor);
 	told->xid = cursor_u64(&cursor);
 	told->error = (int)cursor_u64(&cursor);
 	told->timeout_ms = cursor_u64(&cursor);
-	CHECK(!cursor.failed);
+	if (count > 3)
+		told->lease_count = cursor_array(&cursor);
+	for (unsigned i = 0; i < told->lease_count && i < STAGE_LEASES_MAX; i++)
+		told->lease_timeouts_ms[i] = cursor_u64(&cursor);
+	CHECK(count >= 3 && !cursor.failed);
 }
 
 static void
@@ -479,6 +484,21 @@ void
 caller_keepalive(struct caller *caller, uint64_t number)
 {
 	say_number(caller, FRAME_KEEPALIVE, number);
+}
+
+void
+caller_keepalive_leases(struct caller *caller, uint64_t number, const uint64_t *leases,
+                        unsigned count)
+{
+	struct buffer body = BUFFER_EMPTY;
+
+	pack_array(&body, 2);
+	pack_u64(&body, number);
+	pack_array(&body, count);
+	for (unsigned i = 0; i < count; i++)
+		pack_u64(&body, leases[i]);
+	say(caller, FRAME_KEEPALIVE, buffer_slice(&body));
+	buffer_fini(&body);
 }
 
 struct wanted {

@@ -60,6 +60,7 @@ int stage_await_other_leader(struct stage *stage, unsigned index);
 void stage_part_first(struct stage *stage, bool is_parted);
 
 #define CALLER_SECRET_SIZE 16
+#define STAGE_LEASES_MAX   4
 
 struct told {
 	uint8_t type; /* FRAME_RESPONSE, FRAME_ALIVE */
@@ -68,6 +69,8 @@ struct told {
 	uint64_t revision;
 	uint64_t stale_ms;
 	uint64_t timeout_ms; /* ALIVE */
+	uint32_t lease_count;
+	uint64_t lease_timeouts_ms[STAGE_LEASES_MAX]; /* the first of them */
 	struct buffer result;
 };
 
@@ -96,6 +99,8 @@ uint64_t caller_write(struct caller *caller, uint8_t op, const char *path, const
 uint64_t caller_read(struct caller *caller, const char *path, enum consistency consistency,
                      uint64_t at_least);
 void caller_keepalive(struct caller *caller, uint64_t number);
+void caller_keepalive_leases(struct caller *caller, uint64_t number, const uint64_t *leases,
+                             unsigned count);
 
 /* What was told of XID, waiting at most MS; NULL if nothing was. */
 const struct told *caller_await(struct caller *caller, uint64_t xid, unsigned ms);

@@ -31,6 +31,8 @@ struct service {
 	uint8_t last_op;
 	uint64_t last_keepalive;
 	unsigned keepalive_count;
+	unsigned lease_count; /* of the last keepalive */
+	uint64_t first_lease, last_lease;
 	unsigned gone_count;
 	bool answers_later;
 	uint64_t skipped_ms; /* how far the service's clock is ahead */
@@ -61,13 +63,17 @@ on_request(void *owner, struct client *client, const struct request *request)
 }
 
 static void
-on_keepalive(void *owner, struct client *client, uint64_t number)
+on_keepalive(void *owner, struct client *client, uint64_t number, const uint64_t *leases,
+             unsigned lease_count)
 {
 	struct service *s = owner;
 
 	s->client = client;
 	s->keepalive_count++;
 	s->last_keepalive = number;
+	s->lease_count = lease_count;
+	s->first_lease = lease_count > 0 ? leases[0] : 0;
+	s->last_lease = lease_count > 0 ? leases[lease_count - 1] : 0;
 }
 
 static void
@@ -239,6 +245,57 @@ hands_keepalives_over(void **state)
 	visitor_say_frame(&visitor, FRAME_KEEPALIVE, slice_of("\x92\x01"));
 	expect_refusal(&visitor, SYNOD_BAD_MESSAGE, "malformed");
 	assert_int_equal(1, service.keepalive_count);
+}
+
+static void
+say_leases(struct visitor *visitor, uint64_t number, uint64_t first, unsigned count)
+{
+	struct buffer body = BUFFER_EMPTY;
+
+	pack_array(&body, 2);
+	pack_u64(&body, number);
+	pack_array(&body, count);
+	for (unsigned i = 0; i < count; i++)
+		pack_u64(&body, first + i);
+	visitor_say_frame(visitor, FRAME_KEEPALIVE, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+static void
+hands_over_the_leases_of_a_keepalive_up_to_a_bound(void **state)
+{
+	struct visitor visitor;
+
+	(void)state;
+	enter(&visitor);
+	say_leases(&visitor, 1, 500, 3);
+	run_until(service.keepalive_count == 1);
+	assert_int_equal(1, service.last_keepalive);
+	assert_int_equal(3, service.lease_count);
+	assert_int_equal(500, service.first_lease);
+	assert_int_equal(502, service.last_lease);
+	visitor_say_frame(&visitor, FRAME_KEEPALIVE, slice_of("\x92\x02\xc0")); /* nil */
+	run_until(service.keepalive_count == 2);
+	assert_int_equal(0, service.lease_count);
+	say_leases(&visitor, 3, 1000, KEEPALIVE_LEASES_MAX);
+	run_until(service.keepalive_count == 3);
+	assert_int_equal(KEEPALIVE_LEASES_MAX, service.lease_count);
+	assert_int_equal(1000 + KEEPALIVE_LEASES_MAX - 1, service.last_lease);
+	say_leases(&visitor, 4, 1000, KEEPALIVE_LEASES_MAX + 1);
+	expect_refusal(&visitor, SYNOD_BAD_MESSAGE, "malformed");
+	assert_int_equal(3, service.keepalive_count);
+}
+
+static void
+refuses_leases_that_are_no_numbers(void **state)
+{
+	struct visitor visitor;
+
+	(void)state;
+	enter(&visitor);
+	visitor_say_frame(&visitor, FRAME_KEEPALIVE, slice_of("\x92\x01\x91\xa1x"));
+	expect_refusal(&visitor, SYNOD_BAD_MESSAGE, "malformed");
+	assert_int_equal(0, service.keepalive_count);
 }
 
 static void
@@ -553,6 +610,8 @@ main(void)
 		test(hands_requests_over_and_answers),
 		test(answers_an_operation_it_does_not_know),
 		test(hands_keepalives_over),
+		test(hands_over_the_leases_of_a_keepalive_up_to_a_bound),
+		test(refuses_leases_that_are_no_numbers),
 		test(answers_pings),
 		test(finds_clients_by_their_connection),
 		test(a_client_that_is_gone_stays_until_its_requests_are_done),

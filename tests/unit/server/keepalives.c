@@ -259,11 +259,134 @@ an_expiry_that_the_core_did_not_take_is_proposed_again(void **state)
 	stage_free(stage);
 }
 
+/* ---- leases ---- */
+
+/* The leader knows of a lease. */
+static void
+grant(struct stage *stage, uint64_t lease, uint64_t ttl_ms)
+{
+	struct member *leader = stage->members[stage_leader(stage)].member;
+
+	sessions_add(leader->sessions, lease, 1, ttl_ms, leader->now_ms);
+}
+
+static void
+assert_leases(const struct told *told, const uint64_t *timeouts_ms, unsigned count)
+{
+	assert_non_null(told);
+	assert_int_equal(told->lease_count, count);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(told->lease_timeouts_ms[i], timeouts_ms[i]);
+}
+
+static void
+a_keepalive_tells_of_each_lease_in_the_order_asked(void **state)
+{
+	static const uint64_t leases[] = {3000000, 999, 2000000, 3000000};
+	static const uint64_t timeouts_ms[] = {5000, 0, 7000, 5000};
+	struct stage *stage = stage_new(3);
+
+	(void)state;
+	grant(stage, 2000000, 7000);
+	grant(stage, 3000000, 5000);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct told *told;
+		struct caller caller;
+
+		caller_open(&caller, stage, i);
+		caller_open_session(&caller, 30000);
+		caller_keepalive_leases(&caller, 1, leases, 4);
+		told = caller_alive(&caller, 1, 100);
+		assert_leases(told, timeouts_ms, 4);
+		assert_int_equal(told->error, SYNOD_OK);
+		assert_int_equal(told->timeout_ms, 30000);
+		caller_close(&caller);
+	}
+	stage_free(stage);
+}
+
+static void
+a_connection_without_a_session_may_keep_leases(void **state)
+{
+	static const uint64_t lease = 2000000, timeout_ms = 7000;
+	struct stage *stage = stage_new(3);
+
+	(void)state;
+	grant(stage, lease, timeout_ms);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct told *told;
+		struct caller caller;
+
+		caller_open(&caller, stage, i);
+		caller_keepalive_leases(&caller, 1, &lease, 1);
+		told = caller_alive(&caller, 1, 100);
+		assert_leases(told, &timeout_ms, 1);
+		assert_int_equal(told->error, SYNOD_OK);
+		assert_int_equal(told->timeout_ms, 0);
+		caller_close(&caller);
+	}
+	stage_free(stage);
+}
+
+/* The session's end does not hide that a lease lives on. */
+static void
+a_session_that_ended_may_still_have_leases(void **state)
+{
+	static const uint64_t lease = 2000000, timeout_ms = 90000;
+	struct stage *stage = stage_new(3);
+	const struct told *told;
+	struct caller caller;
+
+	(void)state;
+	grant(stage, lease, timeout_ms);
+	caller_open(&caller, stage, 1);
+	caller_open_session(&caller, 1000);
+	stage_run(stage, 1300);
+	caller_keepalive_leases(&caller, 1, &lease, 1);
+	told = caller_alive(&caller, 1, 100);
+	assert_leases(told, &timeout_ms, 1);
+	assert_int_equal(told->error, SYNOD_SESSION_ENDED);
+	assert_int_equal(told->timeout_ms, 0);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
+/* A whole keepalive waits and is sent again, with its leases after it. */
+static void
+leases_wait_with_their_keepalive_for_a_leader(void **state)
+{
+	static const uint64_t leases[] = {2000000, 2000001}, timeouts_ms[] = {0, 0};
+	struct stage *stage = stage_new(3);
+	struct caller callers[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		caller_open(&callers[i], stage, i);
+		caller_open_session(&callers[i], 30000);
+	}
+	stage_part_first(stage, true);
+	for (unsigned i = 0; i < 2; i++)
+		caller_keepalive_leases(&callers[i], 7, leases, 2);
+	stage_run(stage, 1000);
+	stage_part_first(stage, false);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct told *told = caller_alive(&callers[i], 7, PATIENCE_MS);
+
+		assert_leases(told, timeouts_ms, 2);
+		assert_int_equal(told->error, SYNOD_OK);
+		assert_int_equal(told->timeout_ms, 30000);
+		caller_close(&callers[i]);
+	}
+	stage_free(stage);
+}
+
 static void
 frames_that_make_no_sense_are_refused(void **state)
 {
 	static const uint8_t cut_short[] = {0x92, 0x01, 0x93, 0x01};
-	static const uint8_t of_no_batch[] = {0x92, 0x01, 0x91, 0x01};
+	static const uint8_t of_no_batch[] = {0x93, 0x01, 0x91, 0x01, 0x90};
+	static const uint8_t without_rows[] = {0x91, 0x01};
+	static const uint8_t lease_cut_short[] = {0x93, 0x01, 0x90, 0x92, 0x05};
 	struct slice body = {cut_short, sizeof cut_short};
 	struct stage *stage = stage_new(3);
 	struct member *leader = stage->members[0].member;
@@ -273,12 +396,53 @@ frames_that_make_no_sense_are_refused(void **state)
 	(void)state;
 	assert_int_equal(keepalives_on_sessions(leader, 2, body), SYNOD_BAD_MESSAGE);
 	assert_int_equal(keepalives_on_alive(follower, 1, body), SYNOD_BAD_MESSAGE);
+	body = (struct slice){without_rows, sizeof without_rows};
+	assert_int_equal(keepalives_on_sessions(leader, 2, body), SYNOD_BAD_MESSAGE);
+	assert_int_equal(keepalives_on_alive(follower, 1, body), SYNOD_BAD_MESSAGE);
+	body = (struct slice){lease_cut_short, sizeof lease_cut_short};
+	assert_int_equal(keepalives_on_sessions(leader, 2, body), SYNOD_BAD_MESSAGE);
 	body = (struct slice){of_no_batch, sizeof of_no_batch};
 	assert_int_equal(keepalives_on_alive(follower, 1, body), SYNOD_OK);
 	caller_open(&caller, stage, 1);
 	caller_open_session(&caller, 30000);
 	caller_keepalive(&caller, 1);
 	assert_non_null(caller_alive(&caller, 1, 1000));
+	caller_close(&caller);
+	stage_free(stage);
+}
+
+/* Timeouts for fewer leases than were asked must not be told of others; the keepalive is sent
+ * again. */
+static void
+an_answer_with_too_few_timeouts_is_refused_and_the_question_repeated(void **state)
+{
+	static const uint64_t leases[] = {2000000, 2000001}, timeouts_ms[] = {0, 0};
+	struct stage *stage = stage_new(3);
+	struct member *follower = stage->members[1].member;
+	struct buffer body = BUFFER_EMPTY;
+	const struct told *told;
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 1);
+	caller_open_session(&caller, 30000);
+	fake_world_cut(stage->world, stage->members[0].peers, true);
+	caller_keepalive_leases(&caller, 1, leases, 2);
+	assert_null(caller_alive(&caller, 1, 20));
+	assert_non_null(follower->keepalives_sent);
+	pack_array(&body, 3);
+	pack_u64(&body, follower->keepalives_sent->id);
+	pack_array(&body, 1);
+	pack_u64(&body, 30000);
+	pack_array(&body, 1);
+	pack_u64(&body, 9000);
+	assert_int_equal(keepalives_on_alive(follower, 1, buffer_slice(&body)), SYNOD_BAD_MESSAGE);
+	buffer_fini(&body);
+	assert_null(follower->keepalives_sent);
+	fake_world_cut(stage->world, stage->members[0].peers, false);
+	told = caller_alive(&caller, 1, PATIENCE_MS);
+	assert_leases(told, timeouts_ms, 2);
+	assert_int_equal(told->error, SYNOD_OK);
 	caller_close(&caller);
 	stage_free(stage);
 }
@@ -297,7 +461,13 @@ main(void)
 		cmocka_unit_test(a_new_leader_grants_everybody_a_full_timeout),
 		cmocka_unit_test(an_expiry_proposed_under_another_ballot_ends_no_session),
 		cmocka_unit_test(an_expiry_that_the_core_did_not_take_is_proposed_again),
+		cmocka_unit_test(a_keepalive_tells_of_each_lease_in_the_order_asked),
+		cmocka_unit_test(a_connection_without_a_session_may_keep_leases),
+		cmocka_unit_test(a_session_that_ended_may_still_have_leases),
+		cmocka_unit_test(leases_wait_with_their_keepalive_for_a_leader),
 		cmocka_unit_test(frames_that_make_no_sense_are_refused),
+		cmocka_unit_test(
+			an_answer_with_too_few_timeouts_is_refused_and_the_question_repeated),
 	};
 
 	alarm(120);
