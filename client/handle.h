@@ -11,6 +11,7 @@ struct synod {
 	enum actor_mode mode;
 	struct endpoints endpoints;
 	struct call_pool pool;
+	struct hooks hooks;
 	struct session *session;
 	struct waiter stopped;
 	atomic_bool is_closing;

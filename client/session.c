@@ -92,6 +92,7 @@ on_tick(struct session *session)
 	contact_on_time(&session->contact, session->now_us);
 	requests_on_time(session);
 	life_on_time(session);
+	hooks_on_time(session->options.hooks, session->now_us);
 	if (session->close_deadline_us != 0 && session->now_us >= session->close_deadline_us)
 		finish_closing(session);
 }
@@ -108,6 +109,7 @@ next_us(const struct session *session)
 	uint64_t next = earlier(contact_next_us(&session->contact), life_next_us(session));
 
 	next = earlier(next, requests_next_us(session));
+	next = earlier(next, hooks_next_us(session->options.hooks));
 	if (session->close_deadline_us != 0)
 		next = earlier(next, session->close_deadline_us);
 	return next;
@@ -136,6 +138,7 @@ take_close(struct session *session)
 {
 	session->is_closing = true;
 	session->close_deadline_us = session->now_us + CLOSE_MS * UINT64_C(1000);
+	requests_pump(session); /* what hooks asked for a moment ago */
 	requests_close(session);
 }
 
@@ -187,10 +190,7 @@ static const struct actor_handler actor_handler = {on_item, on_idle};
 static void
 on_timer(void *context)
 {
-	struct session *session = context;
-
-	if (!atomic_exchange(&session->is_tick_posted, true))
-		actor_post(session->actor, &session->tick_item);
+	session_wake(context);
 }
 
 /* ---- from outside ---- */
@@ -254,6 +254,13 @@ session_submit(struct session *session, struct call *call)
 	if (call->timeout_ms == 0)
 		call->timeout_ms = session->options.call_timeout_ms;
 	actor_post(session->actor, &call->item);
+}
+
+void
+session_wake(struct session *session)
+{
+	if (!atomic_exchange(&session->is_tick_posted, true))
+		actor_post(session->actor, &session->tick_item);
 }
 
 void

@@ -20,6 +20,7 @@
 #define CLIENT_SESSION_H
 
 #include "client/contact.h"
+#include "client/hooks.h"
 #include "client/lane.h"
 
 #define SECRET_SIZE 32
@@ -63,6 +64,7 @@ struct session_options {
 	unsigned call_timeout_ms;
 	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
 	void *state_context;
+	struct hooks *hooks;
 	/* After session_close(): nothing happens any more.  Called in the actor. */
 	void (*on_stopped)(void *context);
 	void *stopped_context;
@@ -127,6 +129,9 @@ void session_submit(struct session *session, struct call *call);
 
 /* Any thread, once.  options->on_stopped follows within about a second. */
 void session_close(struct session *session);
+
+/* Any thread: look soon what is due. */
+void session_wake(struct session *session);
 
 /* After on_stopped, not from the actor. */
 void session_free(struct session *session);

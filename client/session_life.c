@@ -102,12 +102,15 @@ life_report(struct session *session)
 
 	session->is_overdue_reported = is_overdue(session);
 	session->state = state;
-	if (!is_news || session->options.on_state == NULL || session->is_closing)
+	if (!is_news || session->is_closing)
 		return;
-	session_enter_callback();
-	session->options.on_state(session->options.state_context, state,
-	                          remaining_ms(session, session->now_us));
-	session_leave_callback();
+	if (session->options.on_state != NULL) {
+		session_enter_callback();
+		session->options.on_state(session->options.state_context, state,
+		                          remaining_ms(session, session->now_us));
+		session_leave_callback();
+	}
+	hooks_report(session->options.hooks, state, remaining_ms(session, session->now_us));
 }
 
 static void

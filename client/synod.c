@@ -52,6 +52,14 @@ on_stopped(void *context)
 	waiter_finish(&synod->stopped, SYNOD_OK, NULL);
 }
 
+static void
+wake(void *context)
+{
+	struct synod *synod = context;
+
+	session_wake(synod->session);
+}
+
 static int
 open_session(struct synod *synod, const struct synod_options *options)
 {
@@ -67,6 +75,7 @@ open_session(struct synod *synod, const struct synod_options *options)
 	                                                         : CALL_TIMEOUT_DEFAULT_MS,
 		.on_state = options->on_state,
 		.state_context = options->context,
+		.hooks = &synod->hooks,
 		.on_stopped = on_stopped,
 		.stopped_context = synod,
 	};
@@ -74,6 +83,8 @@ open_session(struct synod *synod, const struct synod_options *options)
 	if (session_options.session_timeout_ms < SESSION_TIMEOUT_MIN_MS ||
 	    session_options.session_timeout_ms > SESSION_TIMEOUT_MAX_MS)
 		return SYNOD_BAD_ARGUMENT;
+	synod->hooks.wake = wake;
+	synod->hooks.wake_context = synod;
 	return session_new(&session_options, &synod->session);
 }
 
@@ -91,8 +102,10 @@ open_parts(struct synod *synod, const struct synod_options *options)
 		return error;
 	}
 	waiter_init(&synod->stopped, false);
+	hooks_init(&synod->hooks, synod->clock);
 	error = open_session(synod, options);
 	if (error != SYNOD_OK) {
+		hooks_fini(&synod->hooks);
 		waiter_fini(&synod->stopped);
 		call_pool_fini(&synod->pool);
 		endpoints_fini(&synod->endpoints);
@@ -148,6 +161,7 @@ synod_open(const struct synod_options *options, struct synod **synod)
 void
 handle_close(struct synod *synod)
 {
+	hooks_close(&synod->hooks);
 	atomic_store(&synod->is_closing, true);
 	session_close(synod->session);
 }
@@ -156,6 +170,7 @@ void
 handle_free(struct synod *synod)
 {
 	session_free(synod->session);
+	hooks_fini(&synod->hooks);
 	waiter_fini(&synod->stopped);
 	call_pool_fini(&synod->pool);
 	endpoints_fini(&synod->endpoints);

@@ -318,6 +318,12 @@ struct synod_condition {
 
 /* ---- writes ---- */
 
+/* A fence: the write is refused with SYNOD_FENCED unless LOCK is held with TOKEN at that moment. */
+struct synod_guard {
+	const char *lock; /* NULL: no guard */
+	uint64_t token;
+};
+
 struct synod_write_options {
 	struct synod_call call;
 	const struct synod_condition *conditions; /* all must hold, else SYNOD_CONFLICT */
@@ -332,11 +338,7 @@ struct synod_write_options {
 	enum synod_node_kind kind;
 	uint64_t lease;  /* SYNOD_LEASED */
 	uint64_t ttl_ms; /* SYNOD_TTL: 1,000 to ten years */
-	/* Refused with SYNOD_FENCED unless the lock at this path is held with this token. */
-	struct synod_guard {
-		const char *lock; /* NULL: no guard */
-		uint64_t token;
-	} guard;
+	struct synod_guard guard; /* counts as one of the at most 64 conditions */
 };
 
 /*
@@ -433,8 +435,8 @@ struct synod_transaction {
  * Execute a transaction: one revision, all or nothing; reads see the writes
  * before them.  SYNOD_OK if a branch was executed as a whole (result->then_taken
  * says which); otherwise the error of the operation that failed, its index in
- * result->failed_index, and nothing was changed.  Of OPTIONS only `call` is
- * used: each operation has its own.  SYNOD_OP_CHECK consists of write->conditions.
+ * result->failed_index, and nothing was changed.  Of OPTIONS only `call` and `guard`
+ * are used: each operation has its own.  SYNOD_OP_CHECK consists of write->conditions.
  */
 SYNOD_API int synod_txn(struct synod *synod, const struct synod_transaction *transaction,
                         const struct synod_write_options *options, struct synod_result **result);
@@ -571,6 +573,43 @@ struct synod_owners {
 SYNOD_API int synod_owners(struct synod *synod, unsigned timeout_ms, struct synod_owners **owners);
 SYNOD_API void synod_owners_free(struct synod_owners *owners);
 
+/* ---- hooks: what recipes are told by their handle ---- */
+
+/* True in a thread that is inside a callback, of whichever handle: calls that block refuse there.
+ */
+SYNOD_API bool synod_in_callback(void);
+
+struct synod_hook;
+
+struct synod_hook_options {
+	/* As options->on_state of synod_open(), and after it. */
+	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
+	/* Once for each synod_hook_after() that was not replaced by a later one. */
+	void (*on_time)(void *context);
+	/* synod_close() has begun, and calls it before anything ends: the last moment for calls
+	 * that have a callback.  Perhaps beside a callback of the handle. */
+	void (*on_close)(void *context);
+	/* Once, after synod_hook_remove() or at the end of synod_close(): whatever was called, on
+	 * this handle, before the removal has returned, and nothing more is called for this hook.
+	 * What CONTEXT points to can go. */
+	void (*on_gone)(void *context);
+	void *context;
+};
+
+/*
+ * Be told what a handle goes through: for building recipes, such as the locks below, on it.
+ * Each of the functions may be NULL.  SYNOD_OK, BAD_ARGUMENT, NO_MEMORY, CLOSED.  Hooks that are
+ * left at synod_close() are removed by it, and must not be touched after on_gone.
+ */
+SYNOD_API int synod_hook_add(struct synod *synod, const struct synod_hook_options *options,
+                             struct synod_hook **hook);
+
+/* on_time in DELAY_MS from now, instead of whatever was asked for before; UINT_MAX: not at all. */
+SYNOD_API void synod_hook_after(struct synod_hook *hook, unsigned delay_ms);
+
+/* From any thread, also inside its own functions; once.  Returns at once.  Accepts NULL. */
+SYNOD_API void synod_hook_remove(struct synod_hook *hook);
+
 /* ---- locks: the parts they are made of ---- */
 
 struct synod_contend_options {
@@ -638,6 +677,10 @@ SYNOD_API unsigned synod_lock_remaining_ms(struct synod_lock *lock);
 
 /* For synod_write_options: a write with it is refused once the lock is no longer held. */
 SYNOD_API struct synod_guard synod_lock_guard(struct synod_lock *lock);
+
+/* The contender's path, whose data is the value; NULL before the ensemble has answered.  Valid
+ * until the release. */
+SYNOD_API const char *synod_lock_contender(struct synod_lock *lock);
 
 /* Give it back, or stop waiting, and free it.  Waits for the answer at most TIMEOUT_MS (0: the
  * handle's); in a callback it does not wait.  SYNOD_OK, SYNOD_NOT_HELD (it was lost),
