@@ -1,80 +1,10 @@
-/*
- * The calls on nodes.  Each encodes and checks its request in the calling thread,
- * hands it to the session's actor, and returns or waits.
- */
-#include "client/handle.h"
+/* The calls on nodes.  Each encodes and checks its request in the calling thread. */
 #include "client/pages.h"
 #include "client/request.h"
+#include "client/submit.h"
 #include "shared/error.h"
 
-/* What was wrong before anything was asked, in a result like any other if one is wanted. */
-static int
-refuse(struct synod_result **result, int error, const char *why)
-{
-	struct outcome *outcome;
-
-	if (result == NULL)
-		return error;
-	outcome = outcome_new();
-	if (outcome != NULL)
-		outcome_fail(outcome, error, why);
-	*result = outcome != NULL ? &outcome->result : NULL;
-	return error;
-}
-
-static int
-wait_for(struct synod *synod, struct call *call, struct synod_result **result)
-{
-	struct waiter waiter;
-	int error;
-
-	waiter_init(&waiter, result != NULL);
-	/* The call is over before this function returns. */
-	/* cppcheck-suppress autoVariables */
-	call->waiter = &waiter;
-	session_submit(synod->session, call);
-	waiter_wait(&waiter);
-	error = waiter.error;
-	if (result != NULL)
-		*result = waiter.outcome != NULL ? &waiter.outcome->result : NULL;
-	waiter_fini(&waiter);
-	return error;
-}
-
-/* Check what has nothing to do with the operation. */
-static int
-check_handle(struct synod *synod, const struct synod_call *options, const char **why)
-{
-	if (synod == NULL) {
-		*why = "the handle is NULL";
-		return SYNOD_BAD_ARGUMENT;
-	}
-	if (options->done == NULL && session_is_in_callback()) {
-		*why = "a call that blocks, from inside a callback";
-		return SYNOD_BAD_ARGUMENT;
-	}
-	return atomic_load(&synod->is_closing) ? SYNOD_CLOSED : SYNOD_OK;
-}
-
-/* CALL, encoded with ERROR, goes its way or is given back. */
-static int
-submit(struct synod *synod, struct call *call, const struct synod_call *options, int error,
-       const char *why, struct synod_result **result)
-{
-	if (error == SYNOD_OK)
-		error = call_pool_admit(&synod->pool, call);
-	if (error != SYNOD_OK) {
-		call_free(&synod->pool, call);
-		return refuse(result, error, why);
-	}
-	call->timeout_ms = options->timeout_ms;
-	if (options->done == NULL)
-		return wait_for(synod, call, result);
-	call->done = options->done;
-	call->context = options->context;
-	session_submit(synod->session, call);
-	return SYNOD_OK;
-}
+static const struct synod_call blocking;
 
 /* ---- writes ---- */
 
@@ -82,21 +12,14 @@ static int
 write_node(struct synod *synod, uint8_t op, const char *path, struct slice data,
            const struct synod_write_options *options, struct synod_result **result)
 {
-	static const struct synod_call blocking;
 	const struct synod_call *how = options != NULL ? &options->call : &blocking;
 	const char *why = NULL;
 	struct call *call;
 	int error;
 
-	if (result != NULL)
-		*result = NULL;
-	error = check_handle(synod, how, &why);
+	error = submit_begin(synod, how, op, result, &call);
 	if (error != SYNOD_OK)
-		return refuse(result, error, why);
-	call = call_new(&synod->pool);
-	if (call == NULL)
-		return SYNOD_NO_MEMORY;
-	call->op = op;
+		return error;
 	error = request_write(&call->body, op, path, data, options, &why);
 	return submit(synod, call, how, error, why, result);
 }
@@ -133,22 +56,16 @@ int
 synod_txn(struct synod *synod, const struct synod_transaction *transaction,
           const struct synod_write_options *options, struct synod_result **result)
 {
-	static const struct synod_call blocking;
 	const struct synod_call *how = options != NULL ? &options->call : &blocking;
 	const char *why = NULL;
 	struct call *call;
 	int error;
 
-	if (result != NULL)
-		*result = NULL;
-	error = check_handle(synod, how, &why);
+	error = submit_begin(synod, how, OP_TXN, result, &call);
 	if (error != SYNOD_OK)
-		return refuse(result, error, why);
-	call = call_new(&synod->pool);
-	if (call == NULL)
-		return SYNOD_NO_MEMORY;
-	call->op = OP_TXN;
-	error = request_txn(&call->body, transaction, &why);
+		return error;
+	error = request_txn(&call->body, transaction, options != NULL ? &options->guard : NULL,
+	                    &why);
 	return submit(synod, call, how, error, why, result);
 }
 
@@ -164,7 +81,13 @@ encode_read(struct call *call, const char *path, const struct synod_read_options
 		*why = "the path is NULL";
 		return SYNOD_BAD_ARGUMENT;
 	}
-	if (call->op == OP_LIST || call->op == OP_LOG) {
+	if ((unsigned)options->consistency > SYNOD_LOCAL) {
+		*why = "unknown consistency";
+		return SYNOD_BAD_ARGUMENT;
+	}
+	call->consistency = (uint8_t)options->consistency;
+	call->at_least = options->at_least;
+	if (call->op == OP_LIST || call->op == OP_LOG || call->op == OP_OWNED) {
 		call->pages = pages_new(call->op, path, options);
 		if (call->pages == NULL)
 			return SYNOD_NO_MEMORY;
@@ -183,21 +106,11 @@ read_node(struct synod *synod, uint8_t op, const char *path,
 	struct call *call;
 	int error;
 
-	if (result != NULL)
-		*result = NULL;
 	if (options == NULL)
 		options = &defaults;
-	error = check_handle(synod, &options->call, &why);
+	error = submit_begin(synod, &options->call, op, result, &call);
 	if (error != SYNOD_OK)
-		return refuse(result, error, why);
-	if ((unsigned)options->consistency > SYNOD_LOCAL)
-		return refuse(result, SYNOD_BAD_ARGUMENT, "unknown consistency");
-	call = call_new(&synod->pool);
-	if (call == NULL)
-		return SYNOD_NO_MEMORY;
-	call->op = op;
-	call->consistency = (uint8_t)options->consistency;
-	call->at_least = options->at_least;
+		return error;
 	error = encode_read(call, path, options, &why);
 	return submit(synod, call, &options->call, error, why, result);
 }
@@ -228,4 +141,16 @@ synod_log(struct synod *synod, const char *path, const struct synod_read_options
           struct synod_result **result)
 {
 	return read_node(synod, OP_LOG, path, options, result);
+}
+
+int
+synod_owned(struct synod *synod, uint64_t owner, const struct synod_read_options *options,
+            struct synod_result **result)
+{
+	struct synod_read_options owned = {0};
+
+	if (options != NULL)
+		owned = *options;
+	owned.from = owner;
+	return read_node(synod, OP_OWNED, "/", &owned, result);
 }

@@ -1,4 +1,4 @@
-/* Fetching listings and logs page by page. */
+/* Fetching listings, logs and what an owner owns page by page. */
 #include "client/pages.h"
 
 #include <stdlib.h>
@@ -6,6 +6,8 @@
 
 #include "client/request.h"
 #include "shared/error.h"
+
+#define PAGE_LIMIT_MAX (LIST_LIMIT_MAX < OWNED_LIMIT_MAX ? LIST_LIMIT_MAX : OWNED_LIMIT_MAX)
 
 static void
 start(struct pages *pages)
@@ -34,11 +36,11 @@ pages_new(uint8_t op, const char *path, const struct synod_read_options *options
 		return NULL;
 	pages->outcome = outcome_new();
 	if (pages->outcome == NULL ||
-	    !copy_texts(pages, path, op == OP_LIST ? options->after : NULL)) {
+	    !copy_texts(pages, path, op != OP_LOG ? options->after : NULL)) {
 		pages_free(pages);
 		return NULL;
 	}
-	pages->from = op == OP_LOG ? options->from : 0;
+	pages->from = op == OP_LIST ? 0 : options->from;
 	pages->limit = options->limit;
 	pages->operation.op = op;
 	pages->operation.flags = request_read_flags(op, options);
@@ -82,7 +84,7 @@ page_limit(const struct pages *pages)
 	if (pages->operation.op == OP_LOG)
 		return pages->limit - result->change_count + overlap(result);
 	limit = pages->limit - result->child_count;
-	return limit < LIST_LIMIT_MAX ? limit : LIST_LIMIT_MAX;
+	return limit < PAGE_LIMIT_MAX ? limit : PAGE_LIMIT_MAX;
 }
 
 int
@@ -97,7 +99,7 @@ count_of(const struct pages *pages)
 {
 	const struct synod_result *result = &pages->outcome->result;
 
-	return pages->operation.op == OP_LIST ? result->child_count : result->change_count;
+	return pages->operation.op == OP_LOG ? result->change_count : result->child_count;
 }
 
 /* Changes made after the first page was read belong to another revision than the result's. */
@@ -122,12 +124,12 @@ set_next(struct pages *pages)
 {
 	const struct synod_result *result = &pages->outcome->result;
 
-	if (pages->operation.op == OP_LIST) {
-		pages->operation.after = slice_of(result->children[result->child_count - 1].path);
-		pages->operation.revision = pages->revision;
-	} else {
+	if (pages->operation.op == OP_LOG)
 		pages->operation.revision = result->changes[result->change_count - 1].revision;
-	}
+	else
+		pages->operation.after = slice_of(result->children[result->child_count - 1].path);
+	if (pages->operation.op == OP_LIST)
+		pages->operation.revision = pages->revision;
 }
 
 bool

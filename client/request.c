@@ -105,17 +105,42 @@ request_read_flags(uint8_t op, const struct synod_read_options *options)
 	return flags;
 }
 
+/* CONDITIONS, and the guard as one more of them, as the wire has them. */
 static int
-append_operation(struct buffer *out, struct operation *operation,
-                 const struct synod_condition *conditions, size_t count, const char **why)
+prepare_conditions(const struct synod_condition *conditions, size_t count,
+                   const struct synod_guard *guard, struct condition *to, uint32_t *to_count,
+                   const char **why)
 {
-	struct condition converted[CONDITIONS_MAX];
 	int error = check_conditions(conditions, count, why);
 
 	if (error != SYNOD_OK)
 		return error;
-	convert_conditions(conditions, count, converted);
-	operation->condition_count = (uint32_t)count;
+	convert_conditions(conditions, count, to);
+	*to_count = (uint32_t)count;
+	if (guard == NULL || guard->lock == NULL)
+		return SYNOD_OK;
+	if (count == CONDITIONS_MAX)
+		return refuse(why, SYNOD_BAD_ARGUMENT, "more than 64 conditions with the guard");
+	to[(*to_count)++] = (struct condition){
+		.kind = CONDITION_TOKEN,
+		.relation = RELATION_EQUAL,
+		.path = slice_of(guard->lock),
+		.number = guard->token,
+	};
+	return SYNOD_OK;
+}
+
+static int
+append_operation(struct buffer *out, struct operation *operation,
+                 const struct synod_condition *conditions, size_t count,
+                 const struct synod_guard *guard, const char **why)
+{
+	struct condition converted[CONDITIONS_MAX];
+	int error = prepare_conditions(conditions, count, guard, converted,
+	                               &operation->condition_count, why);
+
+	if (error != SYNOD_OK)
+		return error;
 	operation_encode(out, operation, converted);
 	return SYNOD_OK;
 }
@@ -141,6 +166,24 @@ check_encoded(const struct buffer *out, size_t begin, uint8_t op, const char **w
 	return error;
 }
 
+/* Whose the node is and how long it lives. */
+static int
+set_kind(struct operation *operation, const struct synod_write_options *options, const char **why)
+{
+	bool is_placed = operation->op == OP_CREATE || operation->op == OP_PUT;
+
+	if (!is_placed &&
+	    (options->kind != SYNOD_PERSISTENT || options->lease != 0 || options->ttl_ms != 0))
+		return refuse(why, SYNOD_BAD_ARGUMENT,
+		              "a kind, lease or ttl in an operation that places no node");
+	if ((unsigned)options->kind > UINT8_MAX)
+		return refuse(why, SYNOD_BAD_ARGUMENT, "unknown kind of node");
+	operation->kind = (uint8_t)options->kind;
+	operation->lease = options->lease;
+	operation->ttl_ms = options->ttl_ms;
+	return SYNOD_OK;
+}
+
 static int
 append_write(struct buffer *out, uint8_t op, const char *path, struct slice data,
              const struct synod_write_options *options, const char **why)
@@ -153,10 +196,13 @@ append_write(struct buffer *out, uint8_t op, const char *path, struct slice data
 		return error;
 	if (options == NULL)
 		options = &none;
+	error = set_kind(&operation, options, why);
+	if (error != SYNOD_OK)
+		return error;
 	operation.path = slice_of(path);
 	operation.flags = write_flags(options);
 	return append_operation(out, &operation, options->conditions, options->condition_count,
-	                        why);
+	                        &options->guard, why);
 }
 
 int
@@ -200,7 +246,8 @@ append_read_inside(struct buffer *out, const struct synod_operation *from, const
 	}
 	/* CHECK is nothing but conditions; they come in the write options, as everywhere. */
 	return append_operation(out, &operation, write != NULL ? write->conditions : NULL,
-	                        write != NULL ? write->condition_count : 0, why);
+	                        write != NULL ? write->condition_count : 0,
+	                        write != NULL ? &write->guard : NULL, why);
 }
 
 static bool
@@ -240,17 +287,19 @@ append_branch(struct buffer *out, const struct synod_operation *operations, size
 }
 
 static int
-append_txn(struct buffer *out, const struct synod_transaction *transaction, const char **why)
+append_txn(struct buffer *out, const struct synod_transaction *transaction,
+           const struct synod_guard *guard, const char **why)
 {
 	struct condition conditions[CONDITIONS_MAX];
-	int error = check_conditions(transaction->conditions, transaction->condition_count, why);
+	uint32_t count;
+	int error = prepare_conditions(transaction->conditions, transaction->condition_count, guard,
+	                               conditions, &count, why);
 
 	if (error != SYNOD_OK)
 		return error;
-	convert_conditions(transaction->conditions, transaction->condition_count, conditions);
 	pack_array(out, 3);
-	pack_array(out, (uint32_t)transaction->condition_count);
-	for (size_t i = 0; i < transaction->condition_count; i++)
+	pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++)
 		condition_encode(out, &conditions[i]);
 	error = append_branch(out, transaction->then_operations, transaction->then_count, why);
 	if (error != SYNOD_OK)
@@ -259,15 +308,76 @@ append_txn(struct buffer *out, const struct synod_transaction *transaction, cons
 }
 
 int
-request_txn(struct buffer *out, const struct synod_transaction *transaction, const char **why)
+request_txn(struct buffer *out, const struct synod_transaction *transaction,
+            const struct synod_guard *guard, const char **why)
 {
 	size_t begin = out->size;
 	int error;
 
 	if (transaction == NULL)
 		return refuse(why, SYNOD_BAD_ARGUMENT, "the transaction is NULL");
-	error = append_txn(out, transaction, why);
+	error = append_txn(out, transaction, guard, why);
 	return error != SYNOD_OK ? error : check_encoded(out, begin, OP_TXN, why);
+}
+
+/* ---- locks, leases, sessions ---- */
+
+int
+request_contend(struct buffer *out, const char *path, const struct synod_contend_options *options,
+                const char **why)
+{
+	struct slice value = request_data(options->value, options->size);
+	struct operation operation = {
+		.op = OP_ACQUIRE,
+		.data = value,
+		.flags = (options->shared ? OP_SHARED : 0u) | (options->try_only ? OP_TRY : 0u),
+		.limit = options->limit,
+		.ttl_ms = options->delay_ms,
+	};
+	size_t begin = out->size;
+	int error = check_operation(path, value, why);
+
+	if (error != SYNOD_OK)
+		return error;
+	operation.path = slice_of(path);
+	operation_encode(out, &operation, NULL);
+	return check_encoded(out, begin, OP_ACQUIRE, why);
+}
+
+int
+request_withdraw(struct buffer *out, const char *path, uint64_t token, const char **why)
+{
+	struct operation operation = {.op = OP_RELEASE, .token = token};
+	size_t begin = out->size;
+	int error = check_operation(path, (struct slice){NULL, 0}, why);
+
+	if (error != SYNOD_OK)
+		return error;
+	operation.path = slice_of(path);
+	operation_encode(out, &operation, NULL);
+	return check_encoded(out, begin, OP_RELEASE, why);
+}
+
+int
+request_lease_grant(struct buffer *out, uint64_t ttl_ms, const char **why)
+{
+	if (ttl_ms < LEASE_TTL_MIN_MS || ttl_ms > LEASE_TTL_MAX_MS)
+		return refuse(why, SYNOD_BAD_ARGUMENT,
+		              "the ttl of a lease is 1 second to 7 days, in milliseconds");
+	pack_array(out, 1);
+	pack_u64(out, ttl_ms);
+	return out->failed ? SYNOD_NO_MEMORY : SYNOD_OK;
+}
+
+int
+request_revoke(struct buffer *out, uint64_t id, bool is_session, const char **why)
+{
+	if (id == 0)
+		return refuse(why, SYNOD_BAD_ARGUMENT, "0 is no lease and no session");
+	pack_array(out, 2);
+	pack_u64(out, id);
+	pack_bool(out, is_session);
+	return out->failed ? SYNOD_NO_MEMORY : SYNOD_OK;
 }
 
 void

@@ -12,9 +12,15 @@
  */
 int request_write(struct buffer *out, uint8_t op, const char *path, struct slice data,
                   const struct synod_write_options *options, const char **why);
-int request_txn(struct buffer *out, const struct synod_transaction *transaction, const char **why);
+int request_txn(struct buffer *out, const struct synod_transaction *transaction,
+                const struct synod_guard *guard, const char **why);
+int request_contend(struct buffer *out, const char *path,
+                    const struct synod_contend_options *options, const char **why);
+int request_withdraw(struct buffer *out, const char *path, uint64_t token, const char **why);
+int request_lease_grant(struct buffer *out, uint64_t ttl_ms, const char **why);
+int request_revoke(struct buffer *out, uint64_t id, bool is_session, const char **why);
 
-/* One page of a GET, STAT, LIST or LOG; OPERATION has everything but its op's conditions. */
+/* One page of a GET, STAT, LIST, LOG or OWNED; OPERATION has everything but its op's conditions. */
 int request_read(struct buffer *out, const struct operation *operation, const char **why);
 
 uint32_t request_read_flags(uint8_t op, const struct synod_read_options *options);

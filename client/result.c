@@ -7,6 +7,7 @@
 #include "shared/fields.h"
 
 /* Fewer bytes than these cannot hold one: a count that promises more is a lie. */
+#define PATH_SIZE_MIN   2
 #define CHILD_SIZE_MIN  4
 #define CHANGE_SIZE_MIN 8
 #define PAIR_SIZE_MIN   3
@@ -71,6 +72,10 @@ read_stat(struct cursor *cursor, struct synod_node *node)
 		.children = stat.children,
 		.sequence = stat.sequence,
 		.has_data = stat.has_data,
+		.kind = (enum synod_node_kind)stat.kind,
+		.ttl_ms = stat.ttl_ms,
+		.token = stat.token,
+		.mode = stat.mode,
 	};
 }
 
@@ -134,6 +139,29 @@ read_deleted(struct arena *arena, struct cursor *cursor, struct synod_result *re
 	fields_leave(&fields);
 }
 
+static void
+read_contended(struct arena *arena, struct cursor *cursor, struct synod_result *result)
+{
+	struct fields fields = fields_enter(cursor, 2);
+
+	result->token = field_u64(&fields);
+	result->node.path = arena_copy(arena, field_string(&fields));
+	result->ahead = field_u64(&fields);
+	fields_leave(&fields);
+}
+
+/* A result of up to two numbers. */
+static void
+read_numbers(struct cursor *cursor, uint64_t *first, uint64_t *second)
+{
+	struct fields fields = fields_enter(cursor, 1);
+
+	*first = field_u64(&fields);
+	if (second != NULL)
+		*second = field_u64(&fields);
+	fields_leave(&fields);
+}
+
 /* Room for COUNT more elements of SIZE bytes in *ARRAY, all zero; NULL when memory ran out. */
 static void *
 grow(void **array, size_t used, size_t *capacity, size_t count, size_t size)
@@ -167,15 +195,25 @@ read_child(struct arena *arena, struct cursor *cursor, struct synod_node *child)
 	fields_leave(&fields);
 }
 
+/* What lies in an array of children: a child of a listing, or the whole path of a node. */
+typedef void read_element(struct arena *arena, struct cursor *cursor, struct synod_node *to);
+
 static void
-read_children(struct outcome *outcome, struct cursor *cursor)
+read_owned_path(struct arena *arena, struct cursor *cursor, struct synod_node *node)
+{
+	node->path = arena_copy(arena, cursor_string(cursor));
+}
+
+static void
+read_children(struct outcome *outcome, struct cursor *cursor, uint32_t count_max, size_t size_min,
+              read_element *read)
 {
 	struct synod_result *result = &outcome->result;
 	uint32_t count = cursor_array(cursor);
 	void *array = result->children;
 	struct synod_node *child;
 
-	if (count > LIST_LIMIT_MAX || !is_plausible(cursor, count, CHILD_SIZE_MIN)) {
+	if (count > count_max || !is_plausible(cursor, count, size_min)) {
 		cursor_fail(cursor);
 		return;
 	}
@@ -188,7 +226,7 @@ read_children(struct outcome *outcome, struct cursor *cursor)
 			return;
 		}
 		for (uint32_t i = 0; i < count && !cursor->failed; i++)
-			read_child(&outcome->arena, cursor, child++);
+			read(&outcome->arena, cursor, child++);
 		result->child_count += count;
 	}
 	cursor_leave(cursor);
@@ -202,7 +240,18 @@ read_list(struct outcome *outcome, struct cursor *cursor)
 	fields_next(&fields);
 	read_stat(cursor, &outcome->result.node);
 	fields_next(&fields);
-	read_children(outcome, cursor);
+	read_children(outcome, cursor, LIST_LIMIT_MAX, CHILD_SIZE_MIN, read_child);
+	outcome->result.more = fields_next(&fields) && cursor_bool(cursor);
+	fields_leave(&fields);
+}
+
+static void
+read_owned(struct outcome *outcome, struct cursor *cursor)
+{
+	struct fields fields = fields_enter(cursor, 1);
+
+	fields_next(&fields);
+	read_children(outcome, cursor, OWNED_LIMIT_MAX, PATH_SIZE_MIN, read_owned_path);
 	outcome->result.more = fields_next(&fields) && cursor_bool(cursor);
 	fields_leave(&fields);
 }
@@ -236,6 +285,7 @@ read_change(struct outcome *outcome, struct cursor *cursor)
 		.version = change.version,
 		.owner = change.owner,
 		.cause = change.cause,
+		.previous_owner = change.previous_owner,
 	};
 	set_data(&outcome->arena, change.data, &to->data, &to->size);
 	result->change_count++;
@@ -301,7 +351,7 @@ read_list_inside(struct arena *arena, struct cursor *cursor, struct synod_result
 	free(page.result.children);
 }
 
-/* The result of one operation: everything but LIST and LOG at the top, and TXN. */
+/* The result of one operation: everything but LIST, LOG and OWNED at the top, and TXN. */
 static void
 read_simple(struct arena *arena, uint8_t op, struct cursor *cursor, struct synod_result *result)
 {
@@ -320,6 +370,10 @@ read_simple(struct arena *arena, uint8_t op, struct cursor *cursor, struct synod
 	case OP_SET:
 	case OP_PUT: read_written(arena, cursor, result); break;
 	case OP_DELETE: read_deleted(arena, cursor, result); break;
+	case OP_ACQUIRE: read_contended(arena, cursor, result); break;
+	case OP_RELEASE: read_numbers(cursor, &result->token, NULL); break;
+	case OP_LEASE_GRANT: read_numbers(cursor, &result->id, &result->ttl_ms); break;
+	case OP_REVOKE: read_numbers(cursor, &result->deleted, NULL); break;
 	default: cursor_skip(cursor, 1); break;
 	}
 }
@@ -422,14 +476,15 @@ read_txn(struct outcome *outcome, struct slice body, struct cursor *cursor)
 
 /* ---- the whole ---- */
 
-/* The path is the first field of every operation but TXN. */
+/* The path is the first field of every operation on a node. */
 static const char *
 path_of(struct outcome *outcome, uint8_t op, struct slice body)
 {
 	struct cursor cursor;
 	struct slice path;
 
-	if (op == OP_TXN || outcome->result.node.path != NULL)
+	if (op == OP_TXN || op == OP_OWNED || op == OP_LEASE_GRANT || op == OP_REVOKE ||
+	    outcome->result.node.path != NULL)
 		return outcome->result.node.path;
 	cursor_init(&cursor, body);
 	cursor_array(&cursor);
@@ -451,6 +506,8 @@ read_result(struct outcome *outcome, uint8_t op, struct slice body, struct curso
 		read_list(outcome, cursor);
 	else if (op == OP_LOG)
 		read_log(outcome, cursor);
+	else if (op == OP_OWNED)
+		read_owned(outcome, cursor);
 	else
 		read_simple(&outcome->arena, op, cursor, result);
 }

@@ -26,7 +26,7 @@ void outcome_fail(struct outcome *outcome, int error, const char *message);
 /*
  * Decode RESPONSE, the answer to operation OP with BODY, into OUTCOME.
  *
- * A LIST or LOG adds to the children or changes that are there already (pages);
+ * A LIST, LOG or OWNED adds to the children or changes that are there already (pages);
  * everything else expects an empty outcome.  Sets result.error: to the
  * response's, or BAD_MESSAGE for an answer that OP cannot have, or NO_MEMORY.
  */

@@ -25,6 +25,18 @@ synod_error_hint(int error)
 	return error_hint(error);
 }
 
+const char *
+synod_cause_name(unsigned cause)
+{
+	static const char *const names[] = {
+		[SYNOD_CAUSE_REQUEST] = "request",       [SYNOD_CAUSE_CLOSED] = "closed",
+		[SYNOD_CAUSE_EXPIRED] = "expired",       [SYNOD_CAUSE_REVOKED] = "revoked",
+		[SYNOD_CAUSE_SUPERSEDED] = "superseded",
+	};
+
+	return cause < sizeof names / sizeof *names ? names[cause] : "unknown";
+}
+
 void
 synod_result_free(struct synod_result *result)
 {

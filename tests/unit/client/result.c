@@ -295,7 +295,7 @@ ask_transaction(void)
 	                                              .then_count = 4};
 	const char *why = NULL;
 
-	assert_int_equal(request_txn(&body, &transaction, &why), SYNOD_OK);
+	assert_int_equal(request_txn(&body, &transaction, NULL, &why), SYNOD_OK);
 }
 
 static void
