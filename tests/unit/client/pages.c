@@ -199,6 +199,36 @@ asks_for_the_children_after_the_last_at_the_same_revision(void **state)
 }
 
 static void
+goes_on_with_what_an_owner_owns_after_the_last_path(void **state)
+{
+	const struct synod_read_options options = {.from = 77};
+	struct operation operation;
+
+	(void)state;
+	pages = pages_new(OP_OWNED, "/", &options);
+	operation = ask();
+	assert_int_equal(operation.revision, 77);
+	assert_null(operation.after.bytes);
+	buffer_clear(&packed);
+	pack_array(&packed, 2);
+	pack_array(&packed, 1);
+	pack_string(&packed, slice_of("/a/b"));
+	pack_bool(&packed, true);
+	assert_true(answer(SYNOD_OK, 50));
+	operation = ask();
+	assert_int_equal(operation.revision, 77);
+	assert_true(slice_equal(operation.after, slice_of("/a/b")));
+	buffer_clear(&packed);
+	pack_array(&packed, 2);
+	pack_array(&packed, 1);
+	pack_string(&packed, slice_of("/c"));
+	pack_bool(&packed, false);
+	assert_false(answer(SYNOD_OK, 52));
+	assert_int_equal(pages->outcome->result.child_count, 2);
+	assert_string_equal(pages->outcome->result.children[1].path, "/c");
+}
+
+static void
 gives_up_a_listing_that_always_changes(void **state)
 {
 	const struct synod_read_options options = {.after = "b"};
@@ -231,6 +261,7 @@ main(void)
 		TEST(cuts_a_log_at_the_limit),
 		TEST(does_not_ask_for_ever),
 		TEST(asks_for_the_children_after_the_last_at_the_same_revision),
+		TEST(goes_on_with_what_an_owner_owns_after_the_last_path),
 		TEST(gives_up_a_listing_that_always_changes),
 	};
 

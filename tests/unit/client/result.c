@@ -27,6 +27,10 @@ static const struct node_stat stat = {
 	.has_data = true,
 	.children = 11,
 	.sequence = 12,
+	.kind = NODE_CONTENDER,
+	.ttl_ms = 13,
+	.token = 14,
+	.mode = LOCK_SHARED,
 };
 
 static struct buffer body;
@@ -125,6 +129,10 @@ decodes_a_get(void **state)
 	assert_int_equal(result->node.stat.created, 1);
 	assert_int_equal(result->node.stat.access_version, 6);
 	assert_int_equal(result->node.stat.sequence, 12);
+	assert_int_equal(result->node.stat.kind, SYNOD_CONTENDER);
+	assert_int_equal(result->node.stat.ttl_ms, 13);
+	assert_int_equal(result->node.stat.token, 14);
+	assert_int_equal(result->node.stat.mode, 2);
 	decode_damaged(OP_GET);
 }
 
@@ -184,6 +192,71 @@ decodes_a_write_that_tells_only_its_version(void **state)
 	assert_false(result->node.has_stat);
 	assert_false(result->has_previous);
 	assert_string_equal(result->node.path, "/a");
+}
+
+static void
+decodes_a_place_in_a_queue(void **state)
+{
+	const struct synod_result *result;
+
+	(void)state;
+	ask(OP_ACQUIRE, "/lock");
+	pack_array(&packed, 3);
+	pack_u64(&packed, 0);
+	pack_string(&packed, slice_of("/lock/c0000000007"));
+	pack_u64(&packed, 2);
+	result = decode(OP_ACQUIRE, SYNOD_OK);
+	assert_int_equal(result->error, SYNOD_OK);
+	assert_int_equal(result->token, 0);
+	assert_int_equal(result->ahead, 2);
+	assert_string_equal(result->node.path, "/lock/c0000000007");
+	decode_damaged(OP_ACQUIRE);
+}
+
+static void
+decodes_what_was_given_back_granted_and_revoked(void **state)
+{
+	(void)state;
+	ask(OP_RELEASE, "/lock");
+	pack_array(&packed, 1);
+	pack_u64(&packed, 44);
+	assert_int_equal(decode(OP_RELEASE, SYNOD_OK)->token, 44);
+	assert_string_equal(outcome->result.node.path, "/lock");
+	outcome_clear(outcome);
+	buffer_clear(&packed);
+	pack_array(&packed, 2);
+	pack_u64(&packed, 501);
+	pack_u64(&packed, 9000);
+	assert_int_equal(decode(OP_LEASE_GRANT, SYNOD_OK)->id, 501);
+	assert_int_equal(outcome->result.ttl_ms, 9000);
+	assert_null(outcome->result.node.path);
+	outcome_clear(outcome);
+	buffer_clear(&packed);
+	pack_array(&packed, 1);
+	pack_u64(&packed, 3);
+	assert_int_equal(decode(OP_REVOKE, SYNOD_OK)->deleted, 3);
+}
+
+static void
+decodes_what_an_owner_owns(void **state)
+{
+	const struct synod_result *result;
+
+	(void)state;
+	ask(OP_OWNED, "/");
+	pack_array(&packed, 2);
+	pack_array(&packed, 2);
+	pack_string(&packed, slice_of("/a/b"));
+	pack_string(&packed, slice_of("/c"));
+	pack_bool(&packed, false);
+	result = decode(OP_OWNED, SYNOD_OK);
+	assert_int_equal(result->error, SYNOD_OK);
+	assert_int_equal(result->child_count, 2);
+	assert_string_equal(result->children[0].path, "/a/b");
+	assert_string_equal(result->children[1].path, "/c");
+	assert_false(result->children[1].has_stat);
+	assert_null(result->node.path);
+	decode_damaged(OP_OWNED);
 }
 
 static void
@@ -424,6 +497,9 @@ main(void)
 		TEST(tells_absent_data_from_empty_data),
 		TEST(decodes_a_write_with_the_node_before_and_after),
 		TEST(decodes_a_write_that_tells_only_its_version),
+		TEST(decodes_a_place_in_a_queue),
+		TEST(decodes_what_was_given_back_granted_and_revoked),
+		TEST(decodes_what_an_owner_owns),
 		TEST(skips_fields_that_are_newer_than_it),
 		TEST(decodes_a_deletion),
 		TEST(decodes_a_listing),
