@@ -256,7 +256,7 @@ keepalives_on_sessions(struct member *member, uint64_t from, struct slice body)
 	struct cursor cursor;
 	uint32_t count;
 
-	if (!member->view.is_serving || !member->is_surveyed)
+	if (!member_leads(member))
 		return SYNOD_OK; /* the origin sends it again, to whoever leads then */
 	batch = batch_new(member);
 	batch->origin = from;
@@ -365,7 +365,7 @@ keepalives_send(struct member *member)
 
 	if (!batch || batch->count == 0)
 		return;
-	if (member->view.is_serving && member->is_surveyed) {
+	if (member_leads(member)) {
 		member->keepalives = NULL;
 		renew(member, batch);
 		confirm(member, batch);
@@ -390,7 +390,7 @@ keepalives_on_leader_change(struct member *member)
 	}
 }
 
-static bool
+static void
 propose_expiry(void *context, uint64_t session, uint64_t generation)
 {
 	struct member *member = context;
@@ -403,7 +403,6 @@ propose_expiry(void *context, uint64_t session, uint64_t generation)
 	};
 
 	proposals_add_command(member, &command);
-	return true;
 }
 
 void
@@ -421,10 +420,9 @@ keepalives_tick(struct member *member)
 		*link = batch->next;
 		hold_again(member, batch);
 	}
-	if (member->view.is_serving && member->is_surveyed && !member->is_full &&
-	    member->now_ms >= member->sessions_look_ms)
-		member->sessions_look_ms = sessions_expire(member->sessions, member->now_ms,
-		                                           EXPIRE_LIMIT, propose_expiry, member);
+	if (member_leads(member) && !member->is_full)
+		sessions_expire(member->sessions, member->now_ms, EXPIRE_LIMIT, propose_expiry,
+		                member);
 }
 
 void

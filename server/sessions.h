@@ -1,5 +1,5 @@
 /*
- * The leader's table of session deadlines.
+ * The leader's table of the deadlines of sessions, leases among them.
  *
  * In memory only: keepalives are never logged.  A new leader gives every session
  * a full timeout from the moment it serves, so nobody loses a session because
@@ -32,14 +32,19 @@ void sessions_remove(struct sessions *sessions, uint64_t session);
 bool sessions_renew(struct sessions *sessions, uint64_t session, uint64_t now_ms,
                     uint64_t *timeout_ms);
 
+/* How long it has, if it exists; 0: its expiry is proposed, or about to be. */
+bool sessions_remaining(const struct sessions *sessions, uint64_t session, uint64_t now_ms,
+                        uint64_t *remaining_ms);
+
 /*
- * Call EACH for every session whose deadline has passed.  EACH returns true if it
- * proposed its expiry; it is asked again a second later if the session is still
- * there, since what is proposed is not always taken.  At most LIMIT; ascending by
- * deadline is not promised.  Returns when to look again.
+ * Call EACH, which is to propose its expiry and touch nothing here, for every
+ * session whose deadline has passed, in the order of their deadlines; and again a
+ * second later if the session is still there, since what is proposed is not always
+ * taken.  At most LIMIT; those left over, and some more when very many come due
+ * together, are found by the next call.
  */
-uint64_t sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
-                         bool (*each)(void *context, uint64_t session, uint64_t generation),
-                         void *context);
+void sessions_expire(struct sessions *sessions, uint64_t now_ms, unsigned limit,
+                     void (*each)(void *context, uint64_t session, uint64_t generation),
+                     void *context);
 
 #endif

@@ -132,7 +132,6 @@ struct member {
 	struct sessions *sessions;
 	uint64_t uptime_base_ms; /* cluster time when this leadership began to serve */
 	uint64_t serving_since_ms;
-	uint64_t sessions_look_ms;
 	struct survey_item *survey; /* members recorded, at the last survey */
 
 	struct keepalive_batch *keepalives; /* gathered, not yet sent anywhere */
