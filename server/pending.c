@@ -109,6 +109,17 @@ pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t s
 	connection_write(pending->connection, buffer_slice(scratch));
 }
 
+void
+pending_write(struct pending *pending, struct slice packed, struct buffer *scratch)
+{
+	size_t begin = begin_answer(pending, scratch);
+
+	pack_raw(scratch, packed);
+	frame_end(scratch, begin);
+	CHECK(!scratch->failed);
+	connection_write(pending->connection, buffer_slice(scratch));
+}
+
 /* The session that a successful SESSION_OPEN or SESSION_ATTACH names in its result. */
 static uint64_t
 session_of_response(const struct response *response)
@@ -130,7 +141,6 @@ void
 pending_answer_packed(struct member *member, struct pending *pending, struct slice packed)
 {
 	struct response response;
-	size_t begin;
 
 	if (pending->client && response_decode(packed, &response) == SYNOD_OK) {
 		uint64_t session = session_of_response(&response);
@@ -141,10 +151,7 @@ pending_answer_packed(struct member *member, struct pending *pending, struct sli
 		         (pending->op == OP_SESSION_OPEN || pending->op == OP_SESSION_ATTACH))
 			pending->client->session = session;
 	}
-	begin = begin_answer(pending, &member->scratch);
-	pack_raw(&member->scratch, packed);
-	frame_end(&member->scratch, begin);
-	connection_write(pending->connection, buffer_slice(&member->scratch));
+	pending_write(pending, packed, &member->scratch);
 	flusher_touch(&member->flusher, pending->connection);
 	pending_free(member, pending);
 }

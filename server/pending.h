@@ -31,10 +31,11 @@ struct pending {
 	/* Where it stands. */
 	uint64_t tag;      /* forwarded to the leader under this number */
 	uint64_t target;   /* ... which is this member */
-	uint64_t index;    /* a read: apply this far first */
+	uint64_t index;    /* apply this far first */
 	uint64_t stale_ms; /* a local read */
-	/* SESSION_OPEN and SESSION_ATTACH are answered through the member, which binds the
-	 * connection first: the response, as one packed element. */
+	/* The response as one packed element, where it is not written at once: SESSION_OPEN and
+	 * SESSION_ATTACH are answered through the member, which binds the connection first; others
+	 * wait for the events that they reflect. */
 	struct buffer response;
 	int error;
 	uint64_t bound_session;
@@ -44,5 +45,7 @@ struct pending {
  * RESPONSE or FORWARDED frame.  SCRATCH is reused memory. */
 void pending_answer(struct pending *pending, int error, uint64_t revision, uint64_t stale_ms,
                     struct slice result, struct buffer *scratch);
+/* The same with a response that is already packed. */
+void pending_write(struct pending *pending, struct slice packed, struct buffer *scratch);
 
 #endif

@@ -21,6 +21,7 @@ struct client {
 	struct connection *connection;
 	uint64_t session;     /* bound by SESSION_OPEN or SESSION_ATTACH; 0: none yet */
 	unsigned in_progress; /* requests taken and not yet answered; the member's to count down */
+	bool is_watching;     /* it has asked for a watch; the member's */
 	bool is_gone;         /* the connection closed; freed when in_progress is 0 */
 	struct client *next, *previous;
 };
