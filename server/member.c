@@ -24,6 +24,9 @@
 /* A member that stops waits this long for somebody else to lead. */
 #define HAND_OVER_MAX_MS 1000
 
+/* A leader that cannot read what another member needs gives way, but not more often than this. */
+#define GIVE_WAY_EVERY_MS 2000
+
 void
 member_fatal(struct member *member, int error, const char *why)
 {
@@ -154,6 +157,12 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	struct apply_item *apply;
 
 	member->is_feed_loading = false;
+	if (item->error) {
+		member_fatal(member, item->error,
+		             "the journal cannot be read where the database does not have its "
+		             "effects yet; see synodd(8), DAMAGE");
+		return;
+	}
 	if (item->count == 0 || item->first != member->fed + 1)
 		return;
 	apply = apply_item_new(item->first, item->count, member->feed_generation);
@@ -172,6 +181,22 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	executor_apply(member->executor, apply);
 }
 
+/* Others have the entries that cannot be read here: one of them shall lead. */
+static void
+give_way(struct member *member)
+{
+	struct paxos_event event = {.type = EVENT_TRANSFER, .transfer = 0};
+
+	if (member->view.role != ROLE_LEADER || member->identity.member_count < 2 ||
+	    (member->unreadable_ms != 0 &&
+	     member->now_ms < member->unreadable_ms + GIVE_WAY_EVERY_MS))
+		return;
+	member->unreadable_ms = member->now_ms;
+	log_error("giving leadership away: the journal cannot be read where another member needs "
+	          "it");
+	member_step(member, &event);
+}
+
 static void
 on_loaded(struct member *member, struct loaded_item *item)
 {
@@ -185,6 +210,8 @@ on_loaded(struct member *member, struct loaded_item *item)
 		event.loaded.entries = item->entries;
 		event.loaded.count = item->count;
 		member_step(member, &event);
+		if (item->error)
+			give_way(member);
 	}
 	loaded_free(item);
 }

@@ -45,6 +45,7 @@ struct recorder {
 	bool is_marked;
 	uint64_t committed_ms;
 	uint64_t space_ms;
+	uint64_t unreadable_slot; /* the last that was told of */
 	atomic_bool is_ticking;
 	struct actor_item tick_item;
 	_Atomic uint64_t journal_bytes;
@@ -294,9 +295,12 @@ load(struct recorder *recorder, struct loaded_item *item)
 	                     item->bytes_max, item->entries, &item->count);
 	if (error) {
 		item->count = 0;
-		if (error != SYNOD_NOT_FOUND)
+		item->error = error == SYNOD_NOT_FOUND ? SYNOD_OK : error;
+		if (item->error && item->first != recorder->unreadable_slot)
 			log_error("cannot read the journal: %s slot=%lu", error_text(error),
 			          (unsigned long)item->first);
+		if (item->error)
+			recorder->unreadable_slot = item->first;
 	}
 	item->item.kind = RECORDER_ITEM_LOADED;
 	actor_post(recorder->options.member, &item->item);

@@ -42,6 +42,7 @@ struct loaded_item {
 	uint64_t first;
 	uint32_t count_max;
 	size_t bytes_max;
+	int error; /* SYNOD_NOT_FOUND is none: what is asked for is not there yet, or no more */
 	uint32_t count;
 	struct entry **entries;
 };

@@ -149,7 +149,8 @@ struct member {
 	uint64_t checkpoint_sent_ms;
 
 	bool is_low, is_full;
-	uint64_t stop_ms; /* 0: not stopping; else when to stop waiting for a successor */
+	uint64_t unreadable_ms; /* leadership was last handed over for want of old entries */
+	uint64_t stop_ms;       /* 0: not stopping; else when to stop waiting for a successor */
 	bool is_closing;
 	bool is_started;
 	int start_error;

@@ -1,4 +1,4 @@
-/* The disk of a host: crashes in the middle of operations. */
+/* The disk of a host: crashes in the middle of operations.  What it loses is in damage.c. */
 #include "tests/sim/disk.h"
 
 #include <stdio.h>
@@ -7,28 +7,9 @@
 
 #include "shared/check.h"
 #include "shared/error.h"
-#include "tests/support/disk_memory.h"
+#include "tests/sim/disk_state.h"
 
 #define CAPACITY_BYTES (UINT64_C(1) << 30)
-
-struct sim_file {
-	struct disk_file base; /* first */
-	struct sim_disk *disk;
-	struct disk_file *inner;
-	struct sim_file *next, **link; /* all that are open */
-};
-
-struct sim_disk {
-	struct disk base; /* first */
-	struct host *host;
-	struct disk *inner;
-	struct sim_file *files;
-	uint64_t crash_in; /* changes until the power goes; 0: never */
-	uint64_t generation;
-	uint64_t seed;
-	char names[64][96]; /* of what may rot */
-	unsigned name_count;
-};
 
 static const struct disk_ops disk_ops;
 static const struct disk_ops file_ops;
@@ -83,6 +64,8 @@ sim_disk_free(struct sim_disk *disk)
 {
 	close_all(disk);
 	memory_disk_free(disk->inner);
+	memory_copy_free(disk->copy);
+	free(disk->debt.bytes);
 	free(disk);
 }
 
@@ -95,6 +78,7 @@ sim_disk_table(struct sim_disk *disk)
 void
 sim_disk_crash(struct sim_disk *disk, bool is_power)
 {
+	sim_disk_pay(disk);
 	if (is_power)
 		memory_disk_crash(disk->inner, CRASH_RANDOM);
 	close_all(disk);
@@ -136,6 +120,9 @@ sim_disk_wipe(struct sim_disk *disk)
 {
 	CHECK(!disk->files);
 
+	disk->misdirect_in = 0;
+	memory_copy_free(disk->copy);
+	disk->copy = NULL;
 	memory_disk_free(disk->inner);
 	disk->inner = make_inner(disk);
 }
@@ -144,48 +131,9 @@ void
 sim_disk_heal(struct sim_disk *disk)
 {
 	disk->crash_in = 0;
+	disk->misdirect_in = 0;
 	memory_disk_fail_at(disk->inner, 0, SYNOD_OK);
 	memory_disk_set_capacity(disk->inner, CAPACITY_BYTES);
-}
-
-/* ---- rot ---- */
-
-static void
-note_segment(void *context, const char *name)
-{
-	struct sim_disk *disk = context;
-
-	if (disk->name_count < 64 && strstr(name, ".seg") != NULL)
-		snprintf(disk->names[disk->name_count++], sizeof disk->names[0], "%s/journal/%.30s",
-		         disk->host->directory, name);
-}
-
-/* The last segment is left alone: a change in what was written last cannot be told from a write
- * that a power cut has torn. */
-bool
-sim_disk_rot(struct sim_disk *disk, struct random *random)
-{
-	char directory[64];
-	struct slice content;
-	const char *path;
-
-	disk->name_count = 0;
-	snprintf(directory, sizeof directory, "%s/journal", disk->host->directory);
-	if (disk->inner->ops->list(disk->inner, directory, note_segment, disk) != SYNOD_OK)
-		return false;
-	if (disk->name_count > 0)
-		disk->name_count--;
-	if (disk->name_count > 0)
-		disk->name_count--; /* it may be prepared and empty */
-	snprintf(disk->names[disk->name_count++], sizeof disk->names[0], "%s/promise.%c",
-	         disk->host->directory, random_below(random, 2) ? 'a' : 'b');
-	path = disk->names[random_below(random, disk->name_count)];
-	content = memory_disk_content(disk->inner, path);
-	if (content.size == 0)
-		return false;
-	memory_disk_flip(disk->inner, path, random_below(random, content.size),
-	                 (uint8_t)(1u << random_below(random, 8)));
-	return true;
 }
 
 /* ---- operations ---- */
@@ -215,9 +163,11 @@ done(struct sim_disk *disk, bool is_last, int error)
 }
 
 static int
-wrap(struct sim_disk *disk, struct disk_file *inner, struct disk_file **result)
+wrap(struct sim_disk *disk, const char *path, struct disk_file *inner, struct disk_file **result)
 {
 	struct sim_file *file = check_calloc(1, sizeof *file);
+
+	snprintf(file->path, sizeof file->path, "%s", path);
 
 	file->base.ops = &file_ops;
 	file->disk = disk;
@@ -261,8 +211,14 @@ rename_file(struct disk *base, const char *from, const char *to)
 {
 	struct sim_disk *disk = of(base);
 	bool is_last = count(disk);
+	int error = disk->inner->ops->rename(disk->inner, from, to);
 
-	return done(disk, is_last, disk->inner->ops->rename(disk->inner, from, to));
+	for (struct sim_file *file = disk->files; file && !error; file = file->next)
+		if (strcmp(file->path, from) == 0)
+			snprintf(file->path, sizeof file->path, "%s", to);
+	if (!error && disk->debt.bytes && strcmp(disk->debt.path, from) == 0)
+		snprintf(disk->debt.path, sizeof disk->debt.path, "%s", to);
+	return done(disk, is_last, error);
 }
 
 static int
@@ -287,7 +243,7 @@ lock(struct disk *base, const char *path, struct disk_file **result)
 	struct disk_file *inner;
 	int error = disk->inner->ops->lock(disk->inner, path, &inner);
 
-	return error ? error : wrap(disk, inner, result);
+	return error ? error : wrap(disk, path, inner, result);
 }
 
 static int
@@ -299,7 +255,7 @@ open_file(struct disk *base, const char *path, unsigned flags, struct disk_file 
 	int error = disk->inner->ops->open(disk->inner, path, flags, &inner);
 
 	if (!error)
-		wrap(disk, inner, result);
+		wrap(disk, path, inner, result);
 	return done(disk, is_last, error);
 }
 
@@ -339,8 +295,11 @@ write_file(struct disk_file *base, uint64_t offset, const void *bytes, size_t si
 {
 	struct sim_file *file = file_of(base);
 	bool is_last = count(file->disk);
+	int error = SYNOD_OK;
 
-	return done(file->disk, is_last, file->inner->ops->write(file->inner, offset, bytes, size));
+	if (!sim_disk_misdirected(file, offset, (struct slice){bytes, size}))
+		error = file->inner->ops->write(file->inner, offset, bytes, size);
+	return done(file->disk, is_last, error);
 }
 
 static int
@@ -375,8 +334,11 @@ sync_file(struct disk_file *base)
 {
 	struct sim_file *file = file_of(base);
 	bool is_last = count(file->disk);
+	int error = file->inner->ops->sync(file->inner);
 
-	return done(file->disk, is_last, file->inner->ops->sync(file->inner));
+	if (error == SYNOD_OK)
+		sim_disk_synced(file);
+	return done(file->disk, is_last, error);
 }
 
 static const struct disk_ops disk_ops = {

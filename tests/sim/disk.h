@@ -23,10 +23,27 @@ void sim_disk_fail_at(struct sim_disk *disk, uint64_t operation, int error);
 void sim_disk_fill(struct sim_disk *disk, uint64_t left_bytes);
 /* Everything is lost. */
 void sim_disk_wipe(struct sim_disk *disk);
-/* Change one byte of a journal segment or promise file.  False if there was none. */
-bool sim_disk_rot(struct sim_disk *disk, struct random *random);
 /* No file is open. */
 bool sim_disk_is_closed(const struct sim_disk *disk);
+
+/* ---- damage.c; false where there is nothing to damage ---- */
+
+/* Change one bit of a journal segment or promise file.  The member can know it, or nothing is lost
+ * by it, unless it MAY FORGET. */
+bool sim_disk_rot(struct sim_disk *disk, struct random *random, bool may_forget);
+/* Lose a part of what belongs together: the member can know. */
+bool sim_disk_lose(struct sim_disk *disk, struct random *random);
+/* Damage the database of a member that is down, or put back an older one. */
+bool sim_disk_rot_database(struct sim_disk *disk, struct random *random);
+/* What the message says that refuses it. */
+void sim_disk_remove_database(struct sim_disk *disk);
+/* Keep an image of everything, of a member that is down; and put it back. */
+void sim_disk_keep(struct sim_disk *disk);
+bool sim_disk_restore(struct sim_disk *disk);
+/* The write number WRITE of journal or promise from now on goes astray.  It overwrites something
+ * else, and is missing where it belongs as soon as the next batch behind it shows that. */
+void sim_disk_misdirect(struct sim_disk *disk, uint64_t write);
+
 /* Forget the faults that are to come. */
 void sim_disk_heal(struct sim_disk *disk);
 

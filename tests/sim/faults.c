@@ -218,7 +218,9 @@ fill_disk(struct world *world)
 
 	world->statistics.full_disks++;
 	host->has_disk_fault = true;
-	sim_disk_fill(host->disk, random_below(&world->fault_random, 300000));
+	sim_disk_fill(host->disk,
+	              random_below(&world->fault_random,
+	                           random_below(&world->fault_random, 2) ? 300000 : 20000));
 	world_schedule(world, outage_us(world), empty_disk, host, 0);
 }
 
@@ -252,12 +254,56 @@ rot(struct world *world)
 {
 	struct host *host = any_member(world);
 
-	if (!may_damage(world, host) || !sim_disk_rot(host->disk, &world->fault_random))
+	if (!may_damage(world, host) || !sim_disk_rot(host->disk, &world->fault_random, false))
 		return;
 	world->damaged_count++;
 	world->statistics.rots++;
 	world_trace(world, host, "a bit of its disk changes");
 	host->is_rotten = true;
+}
+
+static void
+lose(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	if (!may_damage(world, host) || !host->was_started)
+		return;
+	host_crash(host, true);
+	if (sim_disk_lose(host->disk, &world->fault_random)) {
+		world->damaged_count++;
+		world->statistics.lost_files++;
+		world_trace(world, host, "loses a part of its disk");
+		host->is_rotten = true;
+	}
+	world_schedule(world, outage_us(world), restart, host, host->incarnation);
+}
+
+static void
+misdirect(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	if (!may_damage(world, host))
+		return;
+	world->damaged_count++;
+	sim_disk_misdirect(host->disk, random_between(&world->fault_random, 1, 20));
+}
+
+/* All of it is in the journal as well, so every member's may be damaged.  Half of the time it is
+ * stopped in good order first: then all is in the database and nothing in its log. */
+static void
+damage_database(struct world *world)
+{
+	struct host *host = any_member(world);
+
+	if (!host->is_up || host->is_wiped)
+		return;
+	host->has_database_fault = true;
+	if (random_below(&world->fault_random, 2) == 0)
+		host_stop(host, outage_us(world));
+	else
+		crash_for(host, false, outage_us(world));
 }
 
 /* ---- processes ---- */
@@ -379,6 +425,9 @@ one_fault(struct world *world)
 		{o->f_client_pause, pause_client},
 		{o->f_everything, crash_everything},
 		{o->f_stop, stop_member},
+		{o->f_lose, lose},
+		{o->f_misdirect, misdirect},
+		{o->f_database, damage_database},
 	};
 	const unsigned count = sizeof faults / sizeof *faults;
 	uint64_t sum = 0, drawn;

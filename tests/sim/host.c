@@ -293,6 +293,18 @@ host_escape(struct host *host, enum escape_kind kind)
 	siglongjmp(host->world->escape, 1);
 }
 
+/* What may be put back one day. */
+static void
+keep_image(struct host *host)
+{
+	struct world *world = host->world;
+
+	if (!host->is_member || world->options.f_database == 0)
+		return;
+	if (random_below(&world->fault_random, 4) == 0)
+		sim_disk_keep(host->disk);
+}
+
 void
 host_crash(struct host *host, bool is_power)
 {
@@ -304,6 +316,7 @@ host_crash(struct host *host, bool is_power)
 	}
 	if (host->disk)
 		sim_disk_crash(host->disk, is_power);
+	keep_image(host);
 	host->is_powered = !is_power;
 	host->incarnation++;
 	host->member = NULL; /* abandoned: nothing of it may run any more */
@@ -405,6 +418,8 @@ host_on_escape(struct world *world)
 	switch (world->escape_kind) {
 	case ESCAPE_POWER:
 		world->statistics.power_in_disk++;
+		if (!host->member)
+			world->statistics.start_crashed++;
 		world_trace(world, host, "power lost in a disk operation");
 		host_crash(host, true);
 		restart_in(host,
@@ -463,8 +478,35 @@ fill_options(struct host *host, struct member_options *options)
 	options->space_reserve = 128 << 10;
 	options->window_entries = (unsigned)drawn->window;
 	options->cache_entries = (unsigned)drawn->cache;
-	options->in_flight_max = (unsigned)drawn->in_flight;
+	options->in_flight_max = drawn->in_flight_bits ? 1u << drawn->in_flight_bits : 0;
 	options->namespace.cache_nodes = (unsigned)drawn->cache_nodes;
+}
+
+static void
+damage_database(struct host *host)
+{
+	struct world *world = host->world;
+
+	host->has_database_fault = false;
+	if (!sim_disk_rot_database(host->disk, &world->fault_random))
+		return;
+	world->statistics.databases_damaged++;
+	world_trace(world, host, "its database is damaged");
+	host->is_database_bad = true;
+}
+
+/* The operator does as the message says. */
+static void
+rebuild_database(struct host *host)
+{
+	struct world *world = host->world;
+
+	host->is_database_bad = false;
+	world->statistics.databases_rebuilt++;
+	world_trace(world, host, "the operator removes the database");
+	host_crash(host, false);
+	sim_disk_remove_database(host->disk);
+	restart_in(host, SECOND_US);
 }
 
 static void
@@ -475,6 +517,10 @@ on_refused_start(struct host *host, int error, const char *why)
 	world->statistics.start_refused++;
 	world_trace(world, host, "does not start: %s: %s", error_text(error), why);
 	snprintf(host->why, sizeof host->why, "%s", why);
+	if (host->is_database_bad && strstr(why, "move it and its -wal away")) {
+		rebuild_database(host);
+		return;
+	}
 	if (host->is_rotten) {
 		world->statistics.rots_quarantined++;
 		host->is_quarantined = true;
@@ -498,6 +544,8 @@ start_member(struct host *host)
 	char why[MEMBER_WHY_SIZE] = "";
 	int error;
 
+	if (host->has_database_fault)
+		damage_database(host);
 	fill_options(host, &options);
 	world->statistics.starts++;
 	if (host->was_started)

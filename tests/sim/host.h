@@ -59,11 +59,13 @@ struct host {
 	struct member *member;
 	struct sim_disk *disk;
 	bool was_started;
-	bool is_wiped;       /* must be kept out by the others */
-	bool is_rotten;      /* something on its disk has changed: it may refuse to start */
-	bool is_quarantined; /* it did */
-	bool has_disk_fault; /* an error was injected: it may stop */
-	char why[1200];      /* why it stopped last */
+	bool is_wiped;           /* must be kept out by the others */
+	bool is_rotten;          /* something on its disk has changed: it may refuse to start */
+	bool is_quarantined;     /* it did */
+	bool has_database_fault; /* its database is damaged before the next start */
+	bool is_database_bad;    /* it was */
+	bool has_disk_fault;     /* an error was injected: it may stop */
+	char why[1200];          /* why it stopped last */
 
 	struct synod *handle;
 	struct client *client;

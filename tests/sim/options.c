@@ -44,7 +44,7 @@ draw_sizes(struct options *options, struct random *random)
 	options->segment_bytes = ONE_OF(8192, 16384, 65536, 262144);
 	options->window = ONE_OF(1, 2, 8, 1024);
 	options->cache = ONE_OF(2, 8, 64, 1024);
-	options->in_flight = ONE_OF(16, 64, 256);
+	options->in_flight_bits = ONE_OF(4, 6, 8);
 	options->cache_nodes = ONE_OF(1, 4, 1024);
 	options->cache_pages = ONE_OF(0, 0, 1, 10);
 }
@@ -79,6 +79,10 @@ draw_faults(struct options *options, struct random *random)
 		options->f_wipe = 0;
 	if (random_below(random, 4) != 0)
 		options->f_rot = 0;
+	if (random_below(random, 2) != 0)
+		options->f_lose = 0;
+	if (random_below(random, 2) != 0)
+		options->f_misdirect = 0;
 	if (random_below(random, 20) == 0) /* now and then a world without faults */
 		options->fault_every_ms = 3600000;
 }

@@ -54,4 +54,18 @@ struct slice memory_disk_content(struct disk *disk, const char *path);
 /* Make PATH, in an existing directory, contain exactly BYTES, durably. */
 void memory_disk_put(struct disk *disk, const char *path, struct slice bytes);
 
+/* Put BYTES at OFFSET of PATH, on the disk and in the cache, as far as the file reaches. */
+void memory_disk_poke(struct disk *disk, const char *path, uint64_t offset, struct slice bytes);
+
+/* Remove, durably, every file with PART in its path; none of them may have been renamed or made
+ * since its directory was synced. */
+void memory_disk_remove(struct disk *disk, const char *part);
+
+/* What there is now, and going back to that: the files with PART in their path.  Directories stay.
+ */
+struct memory_copy;
+struct memory_copy *memory_disk_copy(const struct disk *disk);
+void memory_disk_put_back(struct disk *disk, const struct memory_copy *copy, const char *part);
+void memory_copy_free(struct memory_copy *copy); /* accepts NULL */
+
 #endif
