@@ -212,6 +212,48 @@ try_request(struct slice body)
 	expect_equal(&first, &second);
 }
 
+/* ---- watches ---- */
+
+static void
+try_watch(struct slice body)
+{
+	struct buffer first = BUFFER_EMPTY;
+	struct buffer second = BUFFER_EMPTY;
+	struct watch_request watch;
+	const char *why = NULL;
+	int error = watch_request_decode(body, &watch, &why);
+
+	if (error != SYNOD_OK)
+		return;
+	CHECK(why == NULL);
+	watch_request_encode(&first, &watch);
+	CHECK(watch_request_decode(buffer_slice(&first), &watch, NULL) == SYNOD_OK);
+	watch_request_encode(&second, &watch);
+	expect_equal(&first, &second);
+}
+
+/* Items are checked as they are read: reading them all ends within the event. */
+static void
+try_event(struct slice body)
+{
+	struct event event;
+	struct cursor items;
+
+	if (event_decode(body, &event) != SYNOD_OK)
+		return;
+	items = event.items;
+	for (uint32_t i = 0; i < event.item_count && !items.failed; i++) {
+		struct state_item item;
+		struct change change;
+
+		if (event.kind == EVENT_STATE)
+			state_item_decode(&items, &item);
+		else
+			change_decode(&items, &change);
+		CHECK(items.at <= body.bytes + body.size);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -228,6 +270,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	case 'c': try_change(body); break;
 	case 'm': try_status(body); break;
 	case 't': try_transaction(body); break;
+	case 'w': try_watch(body); break;
+	case 'e': try_event(body); break;
 	default: try_operation(bytes[1], body); break;
 	}
 	return 0;
