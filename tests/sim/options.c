@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/check.h"
 #include "tests/sim/random.h"
 
 const struct option_info option_infos[OPTION_COUNT] = {
@@ -87,17 +88,6 @@ draw_faults(struct options *options, struct random *random)
 		options->fault_every_ms = 3600000;
 }
 
-void
-options_draw(struct options *options, uint64_t seed)
-{
-	struct random random = random_for(seed, 'o');
-
-	memset(options, 0, sizeof *options);
-	draw_sizes(options, &random);
-	draw_network(options, &random);
-	draw_faults(options, &random);
-}
-
 uint64_t *
 options_at(struct options *options, unsigned i)
 {
@@ -119,6 +109,55 @@ options_set(struct options *options, const char *setting)
 		}
 	}
 	return false;
+}
+
+/*
+ * Corners that independent draws reach too rarely: a fault that comes again and again, with the
+ * load that meets it.  A theme replaces some of what was drawn.
+ */
+static const char *const themes[][12] = {
+	/* Who was deposed does not know it yet, and is asked. */
+	{"members=5", "clients=8", "readers=4", "pipeline=1", "think_us=20000", "f_isolate=80",
+         "outage_ms=1500", "fault_every_ms=1000"},
+	{"members=3", "clients=8", "readers=4", "think_us=20000", "f_pause=80", "outage_ms=600",
+         "fault_every_ms=1000"},
+	/* Rivals: elections without end, and what they said comes late and twice. */
+	{"members=5", "heartbeat_ms=20", "election_ms=80", "delay_us=2000", "jitter_us=20000",
+         "duplicate=100000", "replay=50000", "f_isolate=40", "f_kill=40", "outage_ms=200",
+         "fault_every_ms=300"},
+	/* Power goes while slow disks still write. */
+	{"sync_us=15000", "f_power=40", "f_power_in_disk=40", "f_slow_disk=20", "f_isolate=20",
+         "outage_ms=200", "fault_every_ms=300"},
+	/* Clients stop and go while what is proposed takes long: sessions end, and come too late.
+         */
+	{"clients=16", "readers=0", "operations=120", "session_timeout_ms=1000", "sync_us=15000",
+         "corrupt=2000", "f_client_pause=40", "f_client_crash=40", "f_slow_disk=40",
+         "outage_ms=600", "fault_every_ms=100"},
+};
+
+/* Every third seed has one. */
+static void
+draw_theme(struct options *options, struct random *random)
+{
+	unsigned theme = (unsigned)random_below(random, 3 * (sizeof themes / sizeof *themes));
+
+	if (theme >= sizeof themes / sizeof *themes)
+		return;
+	for (unsigned i = 0; i < sizeof themes[0] / sizeof *themes[0] && themes[theme][i]; i++)
+		CHECK(options_set(options, themes[theme][i]));
+}
+
+void
+options_draw(struct options *options, uint64_t seed)
+{
+	struct random random = random_for(seed, 'o');
+	struct random theme_random = random_for(seed, 't');
+
+	memset(options, 0, sizeof *options);
+	draw_sizes(options, &random);
+	draw_network(options, &random);
+	draw_faults(options, &random);
+	draw_theme(options, &theme_random);
 }
 
 void

@@ -6,7 +6,7 @@
 #
 # The exhaustive search judges the bugs of the core; the simulator judges all, from three first seeds
 # (the median counts); the unit tests of the layer are asked when neither has caught it.
-# SEEDS (default 3000) bounds the simulator, a tenth of it where the search was quicker; SECONDS_EACH
+# SEEDS (default 3000) bounds the simulator, a third of it where the search was quicker; SECONDS_EACH
 # (default 10) bounds each scope of the search.
 set -u
 : "${B:?names the build directory}"
@@ -80,7 +80,7 @@ for bug in "${bugs[@]}"; do
 	searched='' tested=''
 	[[ " ${files[*]}" != *' server/paxos/'* ]] || searched=$(search "$bug")
 	limit=$seeds
-	[ -z "$searched" ] || limit=$((seeds / 10))
+	[ -z "$searched" ] || limit=$((seeds / 3))
 	simulated=$(simulate "$bug" "$limit")
 	[ -n "$searched$simulated" ] || tested=$(unit "$bug" "${files[@]}")
 	[ -n "$searched$simulated$tested" ] || missed+=("$bug")
