@@ -6,7 +6,7 @@
 
 struct synod {
 	struct transport *transport;
-	bool owns_transport;
+	bool uses_shared_transport;
 	struct clock *clock;
 	enum actor_mode mode;
 	struct endpoints endpoints;

@@ -148,6 +148,42 @@ handle_open(const struct environment *environment, const struct synod_options *o
 	return error;
 }
 
+/*
+ * The handles of a process share one transport: its threads serve all of them,
+ * and a thousand handles need no more than one.
+ */
+static struct {
+	pthread_mutex_t lock;
+	struct transport *transport;
+	unsigned users;
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct transport *
+transport_use(void)
+{
+	struct transport *transport;
+
+	pthread_mutex_lock(&shared.lock);
+	if (shared.users == 0)
+		shared.transport = transport_nng_new();
+	transport = shared.transport;
+	if (transport != NULL)
+		shared.users++;
+	pthread_mutex_unlock(&shared.lock);
+	return transport;
+}
+
+static void
+transport_leave(void)
+{
+	pthread_mutex_lock(&shared.lock);
+	if (--shared.users == 0) {
+		shared.transport->ops->free(shared.transport);
+		shared.transport = NULL;
+	}
+	pthread_mutex_unlock(&shared.lock);
+}
+
 int
 synod_open(const struct synod_options *options, struct synod **synod)
 {
@@ -157,14 +193,14 @@ synod_open(const struct synod_options *options, struct synod **synod)
 	if (synod == NULL)
 		return SYNOD_BAD_ARGUMENT;
 	*synod = NULL;
-	environment.transport = transport_nng_new();
+	environment.transport = transport_use();
 	if (environment.transport == NULL)
 		return SYNOD_NO_MEMORY;
 	error = handle_open(&environment, options, synod);
 	if (error == SYNOD_OK)
-		(*synod)->owns_transport = true;
+		(*synod)->uses_shared_transport = true;
 	else
-		environment.transport->ops->free(environment.transport);
+		transport_leave();
 	return error;
 }
 
@@ -186,8 +222,8 @@ handle_free(struct synod *synod)
 	waiter_fini(&synod->stopped);
 	call_pool_fini(&synod->pool);
 	endpoints_fini(&synod->endpoints);
-	if (synod->owns_transport)
-		synod->transport->ops->free(synod->transport);
+	if (synod->uses_shared_transport)
+		transport_leave();
 	free(synod);
 }
 
