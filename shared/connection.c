@@ -8,7 +8,7 @@
 #include "shared/error.h"
 
 /* A buffer for partial frames larger than this is not kept. */
-#define PARTIAL_SIZE_KEPT (64u << 10)
+#define PARTIAL_SIZE_KEPT 4096
 
 struct accepted {
 	struct actor_item item;

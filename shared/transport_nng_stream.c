@@ -25,14 +25,12 @@
 #include "shared/error.h"
 #include "shared/transport_nng.h"
 
-/* Receive buffers start small, because most connections are idle, and follow what arrives. */
-#define INPUT_SIZE_MIN  4096
-#define INPUT_SIZE_MAX  (256u << 10)
-#define INPUT_GROWTH    4
-#define INPUT_QUIET_MAX 64 /* receives that use less than a sixteenth before it shrinks */
-
-/* An empty output buffer larger than this is given back when little passed through it. */
-#define OUTPUT_SIZE_KEPT (64u << 10)
+/* Buffers start small, because most connections are idle, and follow what passes through. */
+#define INPUT_SIZE_MIN   1024
+#define INPUT_SIZE_MAX   (256u << 10)
+#define INPUT_GROWTH     4
+#define OUTPUT_SIZE_KEPT 1024 /* an empty buffer up to this is never given back */
+#define QUIET_MAX        64   /* receives or sends of less than a sixteenth before one shrinks */
 
 #define NUMBERS_MAX      4  /* addresses of one name that are tried */
 #define LOOKUPS_MAX      16 /* names being looked up at a time, in the process */
@@ -58,8 +56,8 @@ struct tcp_stream {
 	nng_aio *receive_aio;
 	uint8_t *input;
 	size_t input_capacity;
-	size_t input_size;    /* what arrived last */
-	unsigned quiet_count; /* receives in a row that left the buffer nearly empty */
+	size_t input_size;       /* what arrived last */
+	unsigned quiet_receives; /* in a row */
 	enum turn turn;
 	uint64_t turn_number; /* counts the handler calls */
 
@@ -69,6 +67,7 @@ struct tcp_stream {
 	struct buffer sending; /* of the one who set is_sending, together with try_aio */
 	size_t sent;           /* of `sending` */
 	bool is_sending;
+	unsigned quiet_sends; /* in a row */
 
 	struct attempt *attempt;
 	struct address_number numbers[NUMBERS_MAX]; /* where to connect */
@@ -224,8 +223,9 @@ fit_input(struct tcp_stream *stream)
 	size_t capacity = stream->input_capacity;
 	uint8_t *input;
 
-	stream->quiet_count = stream->input_size < capacity / 16 ? stream->quiet_count + 1 : 0;
-	if (capacity == 0 || stream->quiet_count > INPUT_QUIET_MAX)
+	stream->quiet_receives =
+		stream->input_size < capacity / 16 ? stream->quiet_receives + 1 : 0;
+	if (capacity == 0 || stream->quiet_receives > QUIET_MAX)
 		capacity = INPUT_SIZE_MIN;
 	else if (stream->input_size == capacity && capacity < INPUT_SIZE_MAX)
 		capacity *= INPUT_GROWTH;
@@ -238,7 +238,7 @@ fit_input(struct tcp_stream *stream)
 	stream->input = input;
 	stream->input_capacity = capacity;
 	stream->input_size = 0;
-	stream->quiet_count = 0;
+	stream->quiet_receives = 0;
 }
 
 /* Locked. */
@@ -361,6 +361,20 @@ try_to_send(struct tcp_stream *stream, size_t *count)
 	return nng_aio_result(stream->try_aio);
 }
 
+/* Locked.  What is in `sending` has been sent. */
+static void
+forget_sent(struct tcp_stream *stream)
+{
+	if (stream->sent == 0)
+		return;
+	stream->quiet_sends =
+		stream->sent < stream->sending.capacity / 16 ? stream->quiet_sends + 1 : 0;
+	if (stream->quiet_sends > QUIET_MAX && stream->sending.capacity > OUTPUT_SIZE_KEPT)
+		buffer_fini(&stream->sending);
+	buffer_clear(&stream->sending);
+	stream->sent = 0;
+}
+
 /* Locked.  The next bytes to send are in `sending`; false when there are none. */
 static bool
 take_filled(struct tcp_stream *stream)
@@ -369,10 +383,7 @@ take_filled(struct tcp_stream *stream)
 
 	if (stream->sent < stream->sending.size)
 		return true;
-	if (stream->sending.capacity > OUTPUT_SIZE_KEPT && stream->sent < OUTPUT_SIZE_KEPT / 8)
-		buffer_fini(&stream->sending);
-	buffer_clear(&stream->sending);
-	stream->sent = 0;
+	forget_sent(stream);
 	if (stream->filling.size == 0)
 		return false;
 	empty = stream->sending;
