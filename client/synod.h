@@ -336,8 +336,8 @@ struct synod_write_options {
 	/* create, put: what kind of node.  put of an existing node: anything but persistent makes
 	 * it that, owned by this session or lease, whoever owned it before, in this revision. */
 	enum synod_node_kind kind;
-	uint64_t lease;  /* SYNOD_LEASED */
-	uint64_t ttl_ms; /* SYNOD_TTL: 1,000 to ten years */
+	uint64_t lease;           /* SYNOD_LEASED */
+	uint64_t ttl_ms;          /* SYNOD_TTL: 1,000 to ten years */
 	struct synod_guard guard; /* counts as one of the at most 64 conditions */
 };
 
@@ -682,9 +682,11 @@ SYNOD_API struct synod_guard synod_lock_guard(struct synod_lock *lock);
  * until the release. */
 SYNOD_API const char *synod_lock_contender(struct synod_lock *lock);
 
-/* Give it back, or stop waiting, and free it.  Waits for the answer at most TIMEOUT_MS (0: the
- * handle's); in a callback it does not wait.  SYNOD_OK, SYNOD_NOT_HELD (it was lost),
- * SYNOD_UNKNOWN. The memory is freed in any case.  Accepts NULL. */
+/* Give it back, or stop waiting, and free it, in any case.  Waits for the answer at most TIMEOUT_MS
+ * (0: the handle's), and for callbacks of the lock that are running; in a callback it does not
+ * wait.  SYNOD_OK, SYNOD_NOT_HELD (it was lost), SYNOD_UNKNOWN (no answer in time: the library
+ * goes on trying).  Accepts NULL.  Locks that are left at synod_close() are released by it, and
+ * must not be touched afterwards. */
 SYNOD_API int synod_lock_release(struct synod_lock *lock, unsigned timeout_ms);
 
 /* ---- elections ---- */
