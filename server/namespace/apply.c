@@ -34,13 +34,16 @@ run_refused(const struct command *command, struct answer *answer)
 }
 
 static int
-run_write(struct namespace *namespace, const struct command *command, struct answer *answer)
+run_write(struct namespace *namespace, const struct command *command, struct answer *answer,
+          struct applied *applied)
 {
-	if (command->op == OP_REFUSED)
-		return run_refused(command, answer);
-	if (command->op == OP_TXN)
-		return transaction_run(namespace, command->body, answer);
-	return run_operation(namespace, command, answer);
+	switch (command->op) {
+	case OP_REFUSED: return run_refused(command, answer);
+	case OP_TXN: return transaction_run(namespace, command->body, answer);
+	case OP_LEASE_GRANT: return lease_command_grant(namespace, command, answer, applied);
+	case OP_REVOKE: return lease_command_revoke(namespace, command, answer, applied);
+	default: return run_operation(namespace, command, answer);
+	}
 }
 
 static void
@@ -63,11 +66,11 @@ repeat_answer(const struct session *session, const struct command *command, stru
 /* Run it and keep the answer, a definite error too: whoever asks again gets the same. */
 static int
 run_and_keep(struct namespace *namespace, struct session *session, const struct command *command,
-             struct answer *answer)
+             struct answer *answer, struct applied *applied)
 {
 	struct kept_answer kept;
 	size_t start = answer->result->size;
-	int error = run_write(namespace, command, answer);
+	int error = run_write(namespace, command, answer, applied);
 
 	if (error != SYNOD_OK)
 		return error;
@@ -93,7 +96,7 @@ session_oldest(const struct session_table *sessions)
 
 	for (size_t i = 0; i < sessions->bucket_count; i++)
 		for (struct session *at = sessions->by_id[i]; at != NULL; at = at->next)
-			if (oldest == NULL || at->id < oldest->id)
+			if (!at->is_lease && (oldest == NULL || at->id < oldest->id))
 				oldest = at;
 	return oldest;
 }
@@ -104,7 +107,7 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 {
 	struct session *session = session_find(namespace, command->session);
 
-	if (session == NULL)
+	if (session == NULL || session->is_lease)
 		return answer_error(answer, SYNOD_SESSION_ENDED, NULL);
 	if (PLANTED(DEDUPE_BY_SEQ_ALONE))
 		session = session_oldest(&namespace->sessions);
@@ -120,7 +123,7 @@ apply_write(struct namespace *namespace, const struct command *command, struct a
 		return session_command_close(namespace, session, answer, applied);
 	if (answers_are_full(session, command->acknowledged))
 		return answer_error(answer, SYNOD_BUSY, "too many answers are not acknowledged");
-	return run_and_keep(namespace, session, command, answer);
+	return run_and_keep(namespace, session, command, answer, applied);
 }
 
 /* ---- commands ---- */
@@ -150,6 +153,7 @@ apply_command(struct namespace *namespace, const struct command *command, struct
 	case COMMAND_CLIENT: return apply_client(namespace, command, answer, applied);
 	case COMMAND_EXPIRE: return session_command_expire(namespace, command, answer, applied);
 	case COMMAND_MEMBER: return member_record(namespace, command, answer);
+	case COMMAND_COLLECT: return collect_run(namespace, answer);
 	case COMMAND_START:
 		take_ballot(&namespace->ballot, &command->ballot);
 		pack_array(answer->result, 0);
@@ -164,14 +168,19 @@ begin(struct namespace *namespace, uint64_t slot)
 	CHECK(slot == namespace->applied + 1);
 
 	namespace->slot = slot;
+	namespace->session = 0;
+	namespace->cause = CAUSE_REQUEST;
 	namespace->operations++;
+	history_begin_command(namespace);
 }
 
 static int
 end(struct namespace *namespace)
 {
-	int error = history_end_command(namespace);
+	int error = locks_settle(namespace);
 
+	if (error == SYNOD_OK)
+		error = history_end_command(namespace);
 	if (error == SYNOD_OK)
 	namespace->applied = namespace->slot;
 	return error;
@@ -203,6 +212,7 @@ namespace_apply(struct namespace *namespace, uint64_t slot, struct slice value,
 		answer_error(&answer, SYNOD_BAD_MESSAGE, NULL);
 	} else {
 		set_clocks(namespace, &command);
+		namespace->session = command.type == COMMAND_CLIENT ? command.session : 0;
 		error = apply_command(namespace, &command, &answer, applied);
 	}
 	if (error == SYNOD_OK)

@@ -32,8 +32,9 @@ history_append(struct namespace *namespace, enum change_kind kind, struct slice 
 		.kind = (uint8_t)kind,
 		.version = stat->version,
 		.owner = stat->owner,
-		.cause = CAUSE_REQUEST,
+		.cause = (uint8_t) namespace->cause,
 		.data = data,
+		.previous_owner = namespace->previous_owner,
 	};
 
 	change_encode(&history->changes, &change);
@@ -83,12 +84,16 @@ static int
 close_chunk(struct namespace *namespace)
 {
 	struct history *history = &namespace->history;
+	struct buffer swapped;
 	int error = history_write_back(namespace);
 
 	history->open.size = history->changes.size;
 	if (history->oldest.id == 0)
 		history->oldest = history->open;
 	history->open = (struct change_chunk){.id = history->open.id + 1};
+	swapped = history->closed; /* what was in it stays for namespace_last_changes() */
+	history->closed = history->changes;
+	history->changes = swapped;
 	buffer_clear(&history->changes);
 	return error;
 }
@@ -98,6 +103,8 @@ history_relieve(struct namespace *namespace)
 {
 	if (namespace->history.changes.size < CHUNK_SIZE_MAX)
 		return SYNOD_OK;
+	namespace->history.is_relieved = true;
+	namespace->history.start = 0;
 	return close_chunk(namespace);
 }
 
@@ -158,6 +165,15 @@ trim_oldest(struct namespace *namespace)
 	return describe(namespace, id + 1, &history->oldest);
 }
 
+void
+history_begin_command(struct namespace *namespace)
+{
+	struct history *history = &namespace->history;
+
+	history->start = history->changes.size;
+	history->is_relieved = false;
+}
+
 int
 history_end_command(struct namespace *namespace)
 {
@@ -165,6 +181,9 @@ history_end_command(struct namespace *namespace)
 	int error = SYNOD_OK;
 
 	history->ordinal = 0;
+	history->last = (struct slice){NULL, history->changes.size - history->start};
+	if (history->last.size > 0)
+		history->last.bytes = history->changes.bytes + history->start;
 	if (history->changes.size >= CHUNK_SIZE)
 		error = close_chunk(namespace);
 	for (unsigned i = 0; i < TRIM_SLICE && error == SYNOD_OK && is_due(namespace); i++)
@@ -259,4 +278,26 @@ history_each(struct namespace *namespace, uint64_t from,
 	}
 	statement_reset(namespace, STATEMENT_CHANGE_EACH);
 	return error;
+}
+
+/* ---- for watches ---- */
+
+struct slice
+namespace_last_changes(const struct namespace *namespace, bool *is_whole)
+{
+	*is_whole = !namespace->history.is_relieved;
+	return namespace->history.last;
+}
+
+uint64_t
+namespace_history_from(const struct namespace *namespace)
+{
+	return namespace->history.from;
+}
+
+int
+namespace_each_change(struct namespace *namespace, uint64_t from,
+                      bool (*each)(void *context, const struct change *change), void *context)
+{
+	return history_each(namespace, from, each, context);
 }

@@ -69,6 +69,11 @@ command_encode(struct buffer *out, const struct command *command)
 		pack_u64(out, COMMAND_START);
 		ballot_encode(out, &command->ballot);
 		return;
+	case COMMAND_COLLECT:
+		pack_array(out, 3);
+		pack_u64(out, COMMAND_COLLECT);
+		clocks_encode(out, command);
+		return;
 	default: CHECK(!"a known type of command");
 	}
 }
@@ -144,6 +149,7 @@ fields_decode(struct cursor *cursor, struct command *command)
 	case COMMAND_EXPIRE: return expire_decode(cursor, command);
 	case COMMAND_MEMBER: return member_decode(cursor, command);
 	case COMMAND_START: ballot_decode(cursor, &command->ballot); return 4;
+	case COMMAND_COLLECT: clocks_decode(cursor, command); return 3;
 	default: cursor_fail(cursor); return 0;
 	}
 }
@@ -160,7 +166,7 @@ command_decode(struct slice bytes, struct command *command)
 	cursor_init(&cursor, bytes);
 	count = cursor_array(&cursor);
 	type = cursor_u64(&cursor);
-	if (type > COMMAND_START)
+	if (type > COMMAND_COLLECT)
 		cursor_fail(&cursor);
 	command->type = (uint8_t)type;
 	known = fields_decode(&cursor, command);

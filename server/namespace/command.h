@@ -11,7 +11,7 @@
  *            a member's facts, recorded at the first contact and when they change
  *   START    [4, epoch, round, member]: LEADER_START, made from the entry's kind
  *   COLLECT  [5, uptime_ms, wall_ms]: delete nodes whose time has come by uptime_ms, at most
- *            COLLECT_MAX, those that are due first first (same time: by path)
+ *            COLLECT_MAX, those that are due first first (same time: by parent and name)
  *
  * The two clocks are the leader's: uptime_ms grows only while there is a leader
  * and is what every time-to-live counts in; wall_ms is Unix time, informational.

@@ -56,24 +56,44 @@ condition_holds(const struct condition *condition, const struct node *node)
 	               condition->number);
 }
 
-int
-conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
-                struct cursor conditions, bool *holds)
+static int
+holds(struct namespace *namespace, const struct condition *condition, struct slice path,
+      bool *result)
 {
-	*holds = true;
-	for (uint32_t i = 0; i < count && *holds; i++) {
-		struct condition condition;
-		struct node *node;
-		int error = nodes_trim(namespace); /* they may name thousands of large nodes */
+	struct node *node;
+	int error;
 
-		if (error != SYNOD_OK)
-			return error;
+	if (condition->kind == CONDITION_TOKEN)
+		return lock_has_holder(namespace, path, condition->number, result);
+	error = node_find(namespace, path, &node);
+	if (error == SYNOD_OK)
+		*result = condition_holds(condition, node);
+	return error;
+}
+
+/* A guard that fails outweighs everything: whoever lost the lock must not get to any branch. */
+int
+conditions_check(struct namespace *namespace, struct slice own, uint32_t count,
+                 struct cursor conditions, int *verdict)
+{
+	*verdict = SYNOD_OK;
+	for (uint32_t i = 0; i < count && *verdict != SYNOD_FENCED; i++) {
+		struct condition condition;
+		bool result;
+		int error;
+
 		condition_next(&conditions, &condition);
-		error = node_find(namespace, condition.path.bytes != NULL ? condition.path : own,
-		                  &node);
+		if (*verdict != SYNOD_OK && condition.kind != CONDITION_TOKEN)
+			continue;
+		error = nodes_trim(namespace); /* they may name thousands of large nodes */
+		if (error == SYNOD_OK)
+			error = holds(namespace, &condition,
+			              condition.path.bytes != NULL ? condition.path : own, &result);
 		if (error != SYNOD_OK)
 			return error;
-		*holds = condition_holds(&condition, node);
+		if (!result)
+			*verdict =
+				condition.kind == CONDITION_TOKEN ? SYNOD_FENCED : SYNOD_CONFLICT;
 	}
 	return SYNOD_OK;
 }

@@ -119,12 +119,28 @@ int node_find(struct namespace *namespace, struct slice path, struct node **node
 /* The same, with an absent entry where there is no node. */
 int node_find_entry(struct namespace *namespace, struct slice path, struct node **node);
 
-/* Changes to nodes, with everything that hangs on them: the parent's counters, the
- * history, the state hash, the image for undoing.  PARENT is that of the node. */
+/* What a node is made as, or made into; all zero: persistent. */
+struct node_life {
+	uint8_t kind;
+	uint64_t owner;
+	uint64_t ttl_ms; /* of a ttl node; a contender's delay */
+	uint64_t mode;   /* of a contender and of a lock */
+};
+
+/*
+ * Changes to nodes, with everything that hangs on them: the parent's counters, the
+ * history, the state hash, the image for undoing, when it is due, how many
+ * contenders its owner has.  PARENT is that of the node.
+ */
 void node_create(struct namespace *namespace, struct node *parent, struct slice path,
-                 struct slice data, struct node **result);
+                 struct slice data, const struct node_life *life, struct node **result);
 void node_write(struct namespace *namespace, struct node *node, struct slice data);
-void node_delete(struct namespace *namespace, struct node *parent, struct node *node);
+/* Write DATA and make NODE what LIFE says, whoever owned it before. */
+void node_take_over(struct namespace *namespace, struct node *node, struct slice data,
+                    const struct node_life *life);
+/* With namespace->cause.  NODE and PARENT may be written back; they are not trimmed before the end.
+ */
+int node_delete(struct namespace *namespace, struct node *parent, struct node *node);
 /* Around every change of a node's fields. */
 void node_begin_change(struct namespace *namespace, struct node *node);
 void node_end_change(struct namespace *namespace, struct node *node);
@@ -150,8 +166,8 @@ void nodes_plant(struct namespace *namespace);
 struct session {
 	bool is_lease;            /* no secret, seq or answers */
 	bool has_owned;           /* it may own nodes; never false when it does */
-	uint32_t contender_count; /* locks it contends for; at most that of the rows plus those
-	                           * that a transaction has not taken back yet */
+	uint32_t contender_count; /* locks it contends for, exactly: node_create(), node_delete()
+	                           * and undo_rollback() keep it */
 	struct session *next;     /* in its bucket, by id */
 	struct session *next_by_secret; /* in its bucket, by secret */
 	uint64_t id;
@@ -171,9 +187,10 @@ struct session {
 
 struct session_table {
 	struct session **by_id;
-	struct session **by_secret;
-	size_t bucket_count; /* a power of two */
+	struct session **by_secret; /* no leases */
+	size_t bucket_count;        /* a power of two */
 	size_t count;
+	size_t lease_count; /* of them */
 	struct session **dirty;
 	size_t dirty_count;
 	size_t dirty_capacity;
@@ -186,11 +203,16 @@ void sessions_init(struct session_table *sessions);
 void sessions_fini(struct session_table *sessions);
 int sessions_load(struct namespace *namespace);
 int sessions_write_back(struct namespace *namespace);
+/* A session or a lease. */
 struct session *session_find(struct namespace *namespace, uint64_t id);
 struct session *session_find_by_secret(struct namespace *namespace, struct slice secret_hash);
 struct session *session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
                              struct slice secret_hash);
+struct session *lease_open(struct namespace *namespace, uint64_t id, uint64_t ttl_ms);
+/* What it owned is gone already. */
 int session_end(struct namespace *namespace, struct session *session);
+/* A node with STAT came (STEP 1) or went (-1): its owner takes note. */
+void session_count_owned(struct namespace *namespace, const struct node_stat *stat, int step);
 /* Around every change of a session's fields. */
 void session_begin_change(struct namespace *namespace, struct session *session);
 void session_end_change(struct namespace *namespace, struct session *session);
@@ -231,10 +253,18 @@ struct history {
 	uint64_t count;             /* kept, the open chunk included */
 	uint64_t bytes;
 	uint64_t ordinal; /* of the next change of this revision */
+	/* The changes of the command that is applied begin at START, unless some are in a chunk
+	 * that was closed inside it. */
+	size_t start;
+	bool is_relieved;
+	struct slice last;    /* those of the command that was applied last */
+	struct buffer closed; /* the chunk that it closed, whose room is used again */
 };
 
+/* With namespace->cause and ->previous_owner. */
 void history_append(struct namespace *namespace, enum change_kind kind, struct slice path,
                     const struct node_stat *stat, struct slice data);
+void history_begin_command(struct namespace *namespace);
 /* The command is complete: close the chunk if it is full, and trim. */
 int history_end_command(struct namespace *namespace);
 /* Inside a command that makes very many changes and will not be undone from memory. */
@@ -256,6 +286,12 @@ struct image {
 	uint8_t bytes[]; /* path, then data */
 };
 
+/* How many contenders of a session came or went. */
+struct undo_contenders {
+	uint64_t session;
+	int64_t step;
+};
+
 struct undo {
 	bool is_active;
 	bool has_savepoint;
@@ -264,6 +300,9 @@ struct undo {
 	size_t image_count;
 	size_t image_capacity;
 	size_t image_count_at_savepoint;
+	struct undo_contenders *contenders;
+	size_t contender_count;
+	size_t contender_capacity;
 	/* As they were: */
 	struct state_hash hash;
 	uint64_t nodes;
@@ -275,6 +314,7 @@ struct undo {
 void undo_begin(struct namespace *namespace);
 /* NODE is about to change. */
 void undo_record(struct namespace *namespace, struct node *node);
+void undo_record_contender(struct namespace *namespace, uint64_t session, int step);
 /* Rows are about to change without passing through the cache. */
 int undo_savepoint(struct namespace *namespace);
 int undo_rollback(struct namespace *namespace);
@@ -289,19 +329,29 @@ void undo_fini(struct undo *undo);
  */
 int owned_delete(struct namespace *namespace, uint64_t owner, enum change_cause cause,
                  uint64_t *count);
+/* What OWNER owns after the path AFTER, or from the first on, by parent and name: LIMIT of it, -1:
+ * all. Returns STATEMENT_OWNED, bound; what is in memory was written back. */
+sqlite3_stmt *owned_select(struct namespace *namespace, uint64_t owner, struct slice after,
+                           int64_t limit);
 operation_function op_owned;
 
 /* ---- nodes whose time has come (collect.c) ---- */
 
 /*
  * A node's stat.expires_ms says when it is due, in the cluster's uptime:
- *   ttl        its last write plus its ttl, while it has no children
+ *   ttl        its last write plus its ttl; if it has children then, once they are gone
  *   container  CONTAINER_LINGER_MS after its last child went; never before its first
- *   lock       the end of the delay after a holder expired; else as a container
+ *   lock       while its stat.ttl_ms is not 0: the end of the delay after a holder expired,
+ *              which lock.c sets together with ttl_ms, and ends; else as a container
  * Set it anew after every change of NODE that matters; inside node_begin_change().
  */
 void node_set_due(struct namespace *namespace, struct node *node);
 #define CONTAINER_LINGER_MS 60000
+/* UPTIME_MS plus TTL_MS, as far as SQLite can count. */
+uint64_t due_after(uint64_t uptime_ms, uint64_t ttl_ms);
+int collect_run(struct namespace *namespace, struct answer *answer);
+/* Find the first that is due, when the database is opened. */
+int collect_load(struct namespace *namespace);
 
 /* ---- locks (lock.c) ---- */
 
@@ -315,42 +365,58 @@ struct contender {
 	uint64_t sequence; /* its name */
 	uint64_t session;
 	uint64_t token; /* 0: waits */
-	uint64_t delay_ms;
 	uint8_t mode;
 };
 
 struct lock {
-	struct lock *next;
+	struct lock *next; /* in its bucket */
 	uint64_t key;
-	struct contender *contenders; /* ascending by sequence */
+	struct contender *contenders; /* ascending by sequence; those that hold come first */
 	uint32_t count, capacity;
+	bool is_loaded;
 	bool is_touched; /* settled at the end of the command */
-	struct lock *next_touched;
 	uint16_t path_size;
 	char path[];
 };
 
 struct lock_table {
 	struct lock **buckets;
-	size_t bucket_count;
+	size_t bucket_count; /* a power of two */
 	size_t count;
-	struct lock *touched; /* in the order of their paths when settled */
+	size_t contender_count; /* of all of them */
+	struct lock **touched;
+	size_t touched_count, touched_capacity;
 };
 
 void locks_init(struct lock_table *locks);
 void locks_fini(struct lock_table *locks);
 /* The lock at PATH with its contenders; NULL if there is no lock node there. */
 int lock_find(struct namespace *namespace, struct slice path, struct lock **lock);
+struct contender *lock_contender_of(const struct lock *lock, uint64_t session);
+/* Append the path of the contender with this sequence. */
+void lock_contender_path(struct buffer *out, const struct lock *lock, uint64_t sequence);
+/* Would a new contender be granted at once?  NODE is the lock's. */
+bool lock_admits(const struct namespace *namespace, const struct lock *lock,
+                 const struct node *node, uint8_t mode, uint64_t limit);
+/* NODE was just made under LOCK, as a contender: it is its last one. */
+void lock_gain(struct namespace *namespace, struct lock *lock, const struct node *node);
 /* Is TOKEN that of a present holder of the lock at PATH? */
 int lock_has_holder(struct namespace *namespace, struct slice path, uint64_t token, bool *has);
-/* NODE, a contender, is about to be deleted, because of CAUSE.  Called by node_delete() and by
- * everything else that removes contenders. */
-int lock_lose(struct namespace *namespace, const struct node *node, enum change_cause cause);
-/* Everything in memory is void: a transaction was undone, or rows went by themselves. */
+/*
+ * The contender at PATH is about to be deleted, because of CAUSE.  Called by
+ * node_delete() and by everything else that removes contenders, rows too: it reads
+ * no row but that of the lock, and writes none back.
+ */
+int lock_lose(struct namespace *namespace, struct slice path, const struct node_stat *stat,
+              enum change_cause cause);
+/* A transaction was undone: everything in memory is void. */
 void locks_forget(struct namespace *namespace);
-/* At the end of each command: grant, in this revision, whom the changes made room for. */
+/* Grant LOCK, whose node is NODE, in this revision to whom there is room for. */
+int lock_settle(struct namespace *namespace, struct lock *lock, struct node *node);
+/* At the end of each command: the same for all locks that lost a contender. */
 int locks_settle(struct namespace *namespace);
-/* The delay of the lock NODE is over. */
+/* The delay of the lock NODE, if it has one, is over: grant.  NODE stays a lock without a delay;
+ * without contenders it is the caller's to collect. */
 int lock_on_due(struct namespace *namespace, struct node *node);
 
 /* ---- members (member.c) ---- */
@@ -392,11 +458,12 @@ int transaction_run(struct namespace *namespace, struct slice body, struct answe
 
 /* ---- shared by operations (condition.c, operation.c, op_create.c) ---- */
 
-/* Do all hold?  OWN is the path of conditions that name none. */
-int conditions_hold(struct namespace *namespace, struct slice own, uint32_t count,
-                    struct cursor conditions, bool *holds);
+/* Do all hold?  *VERDICT is SYNOD_OK, FENCED if the token of one does not hold, else CONFLICT.  OWN
+ * is the path of conditions that name none. */
+int conditions_check(struct namespace *namespace, struct slice own, uint32_t count,
+                     struct cursor conditions, int *verdict);
 
-/* CONFLICT in ANSWER unless the operation's conditions hold. */
+/* CONFLICT or FENCED in ANSWER unless the operation's conditions hold. */
 int operation_check(struct namespace *namespace, const struct operation *operation,
                     struct answer *answer);
 /* The node that OPERATION is about.  *NODE is NULL with NOT_FOUND in ANSWER if there is none, with
@@ -404,12 +471,16 @@ int operation_check(struct namespace *namespace, const struct operation *operati
 int operation_target(struct namespace *namespace, const struct operation *operation,
                      struct answer *answer, struct node **node);
 
-/* Is there a parent for PATH to be created under, or may there be? */
+/* Is there a parent for PATH to be created under, or may there be?  NO_PARENT, NO_CHILDREN, or
+ * BAD_ARGUMENT under a lock. */
 int parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
                  struct answer *answer);
-/* Create PATH, which is absent, and whichever of its ancestors are missing. */
+/* What OPERATION makes of a node; NO_LEASE in ANSWER if there is no such lease. */
+int operation_life(struct namespace *namespace, const struct operation *operation,
+                   struct answer *answer, struct node_life *life);
+/* Create PATH, which is absent, and whichever of its ancestors are missing, persistent. */
 int create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
-                        struct node **node);
+                        const struct node_life *life, struct node **node);
 
 /* "[stat, data]": the result of GET, and `previous`. */
 void answer_node(struct buffer *out, const struct node *node);
@@ -424,10 +495,20 @@ void answer_written(struct buffer *out, const struct operation *operation, const
 
 int session_command_open(struct namespace *namespace, const struct command *command,
                          struct answer *answer, struct applied *applied);
+/* End SESSION, which may be a lease, with what it owns, of which *COUNT gets how many. */
+int session_command_end(struct namespace *namespace, struct session *session,
+                        enum change_cause cause, struct applied *applied, uint64_t *count);
 int session_command_close(struct namespace *namespace, struct session *session,
                           struct answer *answer, struct applied *applied);
 int session_command_expire(struct namespace *namespace, const struct command *command,
                            struct answer *answer, struct applied *applied);
+
+/* ---- leases (lease.c) ---- */
+
+int lease_command_grant(struct namespace *namespace, const struct command *command,
+                        struct answer *answer, struct applied *applied);
+int lease_command_revoke(struct namespace *namespace, const struct command *command,
+                         struct answer *answer, struct applied *applied);
 
 /* ---- the whole ---- */
 
@@ -446,13 +527,15 @@ struct namespace
 	uint64_t nodes;
 	struct command_ballot ballot;
 	struct state_hash hash;
-	unsigned operations; /* since the last commit */
+	unsigned operations;  /* since the last commit */
+	uint64_t next_due_ms; /* no node is due earlier; not part of the state */
 
 	/* The command that is being applied. */
 	uint64_t slot;
 	uint64_t wall_ms;
 	uint64_t session; /* whose it is; 0: nobody's */
 	enum change_cause cause;
+	uint64_t previous_owner; /* of the node that is being taken over */
 
 	struct node_cache cache;
 	struct session_table sessions;

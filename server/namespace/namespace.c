@@ -7,7 +7,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define SCHEMA_FORMAT 1
+#define SCHEMA_FORMAT 2
 
 static const char schema[] =
 #include "schema.sql.h"
@@ -139,6 +139,8 @@ load(struct namespace *namespace)
 		error = sessions_load(namespace);
 	if (error == SYNOD_OK)
 		error = history_load(namespace);
+	if (error == SYNOD_OK)
+		error = collect_load(namespace);
 	return error;
 }
 
@@ -176,6 +178,8 @@ namespace_open(struct namespace **result, sqlite3 *db, const struct namespace_op
 	cache_init(&namespace->cache, namespace->options.cache_nodes,
 	           namespace->options.cache_bytes);
 	sessions_init(&namespace->sessions);
+	locks_init(&namespace->locks);
+	namespace->next_due_ms = UINT64_MAX;
 	error = open_database(namespace);
 	if (error != SYNOD_OK) {
 		memcpy(why, namespace->why, WHY_SIZE);
@@ -194,8 +198,10 @@ namespace_close(struct namespace *namespace)
 	statements_finalize(namespace);
 	cache_fini(&namespace->cache);
 	sessions_fini(&namespace->sessions);
+	locks_fini(&namespace->locks);
 	undo_fini(&namespace->undo);
 	buffer_fini(&namespace->history.changes);
+	buffer_fini(&namespace->history.closed);
 	buffer_fini(&namespace->items);
 	buffer_fini(&namespace->results);
 	buffer_fini(&namespace->previous);
@@ -273,7 +279,7 @@ namespace_nodes(const struct namespace *namespace)
 uint64_t
 namespace_sessions(const struct namespace *namespace)
 {
-	return namespace->sessions.count;
+	return namespace->sessions.count - namespace->sessions.lease_count;
 }
 
 struct state_hash

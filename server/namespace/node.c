@@ -6,6 +6,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/path.h"
+#include "shared/planted.h"
 
 /* ---- rows ---- */
 
@@ -33,7 +34,7 @@ path_of_row(struct buffer *out, sqlite3_stmt *statement)
 void
 node_of_row(sqlite3_stmt *statement, int first, struct node_stat *stat, struct slice *data)
 {
-	*data = column_bytes(statement, first + 12);
+	*data = column_bytes(statement, first + 16);
 	*stat = (struct node_stat){
 		.created = column_u64(statement, first),
 		.modified = column_u64(statement, first + 1),
@@ -47,6 +48,10 @@ node_of_row(sqlite3_stmt *statement, int first, struct node_stat *stat, struct s
 		.children = column_u64(statement, first + 9),
 		.sequence = column_u64(statement, first + 10),
 		.kind = (uint8_t)column_u64(statement, first + 11),
+		.ttl_ms = column_u64(statement, first + 12),
+		.token = column_u64(statement, first + 13),
+		.mode = column_u64(statement, first + 14),
+		.expires_ms = column_u64(statement, first + 15),
 		.has_data = data->bytes != NULL,
 		.data_size = data->size,
 	};
@@ -69,7 +74,11 @@ bind_node(sqlite3_stmt *statement, const struct node *node)
 	bind_u64(statement, 12, stat->children);
 	bind_u64(statement, 13, stat->sequence);
 	bind_u64(statement, 14, stat->kind);
-	bind_bytes(statement, 15, node_data(node));
+	bind_u64(statement, 15, stat->ttl_ms);
+	bind_u64(statement, 16, stat->token);
+	bind_u64(statement, 17, stat->mode);
+	bind_u64(statement, 18, stat->expires_ms);
+	bind_bytes(statement, 19, node_data(node));
 }
 
 static int
@@ -163,6 +172,10 @@ node_hash_of(struct slice path, const struct node_stat *stat, struct state_hash 
 	row_number(&row, stat->children);
 	row_number(&row, stat->sequence);
 	row_number(&row, (uint64_t)stat->kind << 1 | (stat->has_data ? 1 : 0));
+	row_number(&row, stat->ttl_ms);
+	row_number(&row, stat->token);
+	row_number(&row, stat->mode);
+	row_number(&row, stat->expires_ms);
 	row_hash(&row, data_hash);
 	row_bytes(&row, path);
 	return hash_of_row(&row);
@@ -253,6 +266,7 @@ gain_child(struct namespace *namespace, struct node *node)
 	node->stat.sequence++;
 	node->stat.children_version++;
 	node->stat.children_modified = namespace->slot;
+	node_set_due(namespace, node);
 	node_end_change(namespace, node);
 }
 
@@ -265,12 +279,16 @@ node_lose_child(struct namespace *namespace, struct node *node)
 	node->stat.children--;
 	node->stat.children_version++;
 	node->stat.children_modified = namespace->slot;
+	node_set_due(namespace, node);
 	node_end_change(namespace, node);
 }
 
+static const struct node_life persistent;
+
 /* Bring an absent entry to life. */
 static void
-appear(struct namespace *namespace, struct node *node, struct slice data)
+appear(struct namespace *namespace, struct node *node, struct slice data,
+       const struct node_life *life)
 {
 	CHECK(!node->exists);
 
@@ -281,53 +299,116 @@ appear(struct namespace *namespace, struct node *node, struct slice data)
 		.children_modified = namespace->slot,
 		.created_ms = namespace->wall_ms,
 		.modified_ms = namespace->wall_ms,
-		.kind = NODE_PERSISTENT,
+		.owner = life->owner,
+		.kind = life->kind,
+		.ttl_ms = life->ttl_ms,
+		.mode = life->mode,
 	};
 	cache_set_data(&namespace->cache, node, data);
 	node->exists = true;
 	namespace->nodes++;
+	node_set_due(namespace, node);
 	node_end_change(namespace, node);
+	session_count_owned(namespace, &node->stat, 1);
 }
 
 void
 node_create(struct namespace *namespace, struct node *parent, struct slice path, struct slice data,
-            struct node **result)
+            const struct node_life *life, struct node **result)
 {
 	struct node *node = cache_find(&namespace->cache, path);
 
+	CHECK(parent->stat.owner == 0);
+
 	if (node == NULL)
 		node = cache_add(&namespace->cache, path);
-	appear(namespace, node, data);
+	appear(namespace, node, data, life != NULL ? life : &persistent);
 	gain_child(namespace, parent);
 	history_append(namespace, CHANGE_CREATED, path, &node->stat, data);
 	*result = node;
+}
+
+static void
+write_data(struct namespace *namespace, struct node *node, struct slice data)
+{
+	cache_set_data(&namespace->cache, node, data);
+	node->stat.version++;
+	node->stat.modified = namespace->slot;
+	node->stat.modified_ms = namespace->wall_ms;
+	node_set_due(namespace, node);
 }
 
 void
 node_write(struct namespace *namespace, struct node *node, struct slice data)
 {
 	node_begin_change(namespace, node);
-	cache_set_data(&namespace->cache, node, data);
-	node->stat.version++;
-	node->stat.modified = namespace->slot;
-	node->stat.modified_ms = namespace->wall_ms;
+	write_data(namespace, node, data);
 	node_end_change(namespace, node);
 	history_append(namespace, CHANGE_MODIFIED, node_path(node), &node->stat, data);
 }
 
+/* Whoever watches what the previous owner owns is told by this one change that it lost the node. */
+static void
+tell_superseded(struct namespace *namespace, const struct node *node, uint64_t previous_owner,
+                struct slice data)
+{
+	enum change_cause cause = namespace->cause;
+
+	namespace->cause = CAUSE_SUPERSEDED;
+	namespace->previous_owner = previous_owner;
+	history_append(namespace, CHANGE_MODIFIED, node_path(node), &node->stat, data);
+	namespace->cause = cause;
+	namespace->previous_owner = 0;
+}
+
 void
+node_take_over(struct namespace *namespace, struct node *node, struct slice data,
+               const struct node_life *life)
+{
+	uint64_t previous_owner = node->stat.owner;
+
+	CHECK(node->stat.kind != NODE_LOCK);
+	CHECK(node->stat.kind != NODE_CONTENDER);
+	if (life->owner != 0)
+		CHECK(node->stat.children == 0);
+
+	node_begin_change(namespace, node);
+	node->stat.kind = life->kind;
+	node->stat.owner =
+		PLANTED(TAKEN_BY_NOBODY) && previous_owner != 0 ? previous_owner : life->owner;
+	node->stat.ttl_ms = life->ttl_ms;
+	node->stat.mode = life->mode;
+	node->stat.expires_ms = 0;
+	write_data(namespace, node, data);
+	node_end_change(namespace, node);
+	session_count_owned(namespace, &node->stat, 1);
+	if (previous_owner != 0 && previous_owner != life->owner)
+		tell_superseded(namespace, node, previous_owner, data);
+	else
+		history_append(namespace, CHANGE_MODIFIED, node_path(node), &node->stat, data);
+}
+
+int
 node_delete(struct namespace *namespace, struct node *parent, struct node *node)
 {
+	int error = SYNOD_OK;
+
 	CHECK(node->stat.children == 0);
 
+	if (node->stat.kind == NODE_CONTENDER)
+		error = lock_lose(namespace, node_path(node), &node->stat, namespace->cause);
+	if (error != SYNOD_OK)
+		return error;
 	history_append(namespace, CHANGE_DELETED, node_path(node), &node->stat,
 	               (struct slice){NULL, 0});
+	session_count_owned(namespace, &node->stat, -1);
 	node_begin_change(namespace, node);
 	cache_set_data(&namespace->cache, node, (struct slice){NULL, 0});
 	node->exists = false;
 	namespace->nodes--;
 	node_end_change(namespace, node);
 	node_lose_child(namespace, parent);
+	return SYNOD_OK;
 }
 
 void
@@ -336,7 +417,7 @@ nodes_plant(struct namespace *namespace)
 	struct node *root = cache_add(&namespace->cache, slice_of("/"));
 	struct node *synod = cache_add(&namespace->cache, slice_of("/synod"));
 
-	appear(namespace, root, (struct slice){NULL, 0});
-	appear(namespace, synod, (struct slice){NULL, 0});
+	appear(namespace, root, (struct slice){NULL, 0}, &persistent);
+	appear(namespace, synod, (struct slice){NULL, 0}, &persistent);
 	gain_child(namespace, root);
 }

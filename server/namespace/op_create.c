@@ -8,6 +8,19 @@
 #include "shared/path.h"
 #include "shared/planted.h"
 
+/* The nearest ancestor of PATH that exists; the root always does. */
+static int
+find_ancestor(struct namespace *namespace, struct slice path, struct node **node)
+{
+	int error;
+
+	do {
+		path = path_parent(path);
+		error = node_find(namespace, path, node);
+	} while (error == SYNOD_OK && *node == NULL);
+	return error;
+}
+
 int
 parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
              struct answer *answer)
@@ -16,16 +29,24 @@ parent_check(struct namespace *namespace, const struct operation *operation, str
 	int error;
 
 	if ((operation->flags & OP_PARENTS) != 0)
-		return SYNOD_OK;
-	error = node_find(namespace, path_parent(path), &parent);
-	if (error == SYNOD_OK && parent == NULL)
+		error = find_ancestor(namespace, path, &parent);
+	else
+		error = node_find(namespace, path_parent(path), &parent);
+	if (error != SYNOD_OK)
+		return error;
+	if (parent == NULL)
 		return answer_error(answer, SYNOD_NO_PARENT, NULL);
-	return error;
+	if (parent->stat.owner != 0)
+		return answer_error(answer, SYNOD_NO_CHILDREN, NULL);
+	if (parent->stat.kind == NODE_LOCK)
+		return answer_error(answer, SYNOD_BAD_ARGUMENT,
+		                    "children of a lock are made by acquiring it");
+	return SYNOD_OK;
 }
 
 int
 create_with_parents(struct namespace *namespace, struct slice path, struct slice data,
-                    struct node **node)
+                    const struct node_life *life, struct node **node)
 {
 	struct slice missing[PATH_DEPTH_MAX + 1];
 	unsigned count = 0;
@@ -45,7 +66,8 @@ create_with_parents(struct namespace *namespace, struct slice path, struct slice
 	}
 	while (count-- > 0)
 		node_create(namespace, *node, missing[count],
-		            count == 0 ? data : (struct slice){NULL, 0}, node);
+		            count == 0 ? data : (struct slice){NULL, 0}, count == 0 ? life : NULL,
+		            node);
 	return SYNOD_OK;
 }
 
@@ -100,6 +122,7 @@ int
 op_create(struct namespace *namespace, const struct operation *operation, struct answer *answer)
 {
 	struct slice path = operation->path;
+	struct node_life life;
 	struct node *node;
 	int error = SYNOD_OK;
 
@@ -109,9 +132,11 @@ op_create(struct namespace *namespace, const struct operation *operation, struct
 	}
 	if (error == SYNOD_OK)
 		error = check_absent(namespace, operation, path, answer);
+	if (error == SYNOD_OK && answer->error == SYNOD_OK)
+		error = operation_life(namespace, operation, answer, &life);
 	if (error != SYNOD_OK || answer->error != SYNOD_OK)
 		return error;
-	error = create_with_parents(namespace, path, operation->data, &node);
+	error = create_with_parents(namespace, path, operation->data, &life, &node);
 	if (error == SYNOD_OK)
 		answer_written(answer->result, operation, node, (struct slice){NULL, 0});
 	return error;

@@ -16,6 +16,7 @@ forget_row(struct namespace *namespace, sqlite3_stmt *statement, struct buffer *
 	struct node_stat stat;
 	struct slice data;
 	struct node *cached;
+	int error;
 
 	buffer_clear(path);
 	path_of_row(path, statement);
@@ -24,10 +25,16 @@ forget_row(struct namespace *namespace, sqlite3_stmt *statement, struct buffer *
 	hash_subtract(&namespace->hash, node_hash_of(buffer_slice(path), &stat, hash_of(data)));
 	history_append(namespace, CHANGE_DELETED, buffer_slice(path), &stat,
 	               (struct slice){NULL, 0});
+	session_count_owned(namespace, &stat, -1);
 	namespace->nodes--;
 	cached = cache_find(&namespace->cache, buffer_slice(path));
 	if (cached != NULL)
 		cache_remove(&namespace->cache, cached);
+	if (stat.kind == NODE_CONTENDER) {
+		error = lock_lose(namespace, buffer_slice(path), &stat, namespace->cause);
+		if (error != SYNOD_OK)
+			return error;
+	}
 	return history_relieve(namespace);
 }
 
@@ -110,8 +117,7 @@ delete_top(struct namespace *namespace, struct slice path)
 	node_begin_change(namespace, node);
 	node->stat.children = 0;
 	node_end_change(namespace, node);
-	node_delete(namespace, parent, node);
-	return SYNOD_OK;
+	return node_delete(namespace, parent, node);
 }
 
 static void

@@ -5,9 +5,10 @@
 #include "shared/path.h"
 
 static operation_function *const functions[] = {
-	[OP_GET] = op_get, [OP_STAT] = op_stat,   [OP_LIST] = op_list,
-	[OP_LOG] = op_log, [OP_CHECK] = op_check, [OP_CREATE] = op_create,
-	[OP_SET] = op_set, [OP_PUT] = op_put,     [OP_DELETE] = op_delete,
+	[OP_GET] = op_get,         [OP_STAT] = op_stat,       [OP_LIST] = op_list,
+	[OP_LOG] = op_log,         [OP_CHECK] = op_check,     [OP_CREATE] = op_create,
+	[OP_SET] = op_set,         [OP_PUT] = op_put,         [OP_DELETE] = op_delete,
+	[OP_ACQUIRE] = op_acquire, [OP_RELEASE] = op_release, [OP_OWNED] = op_owned,
 };
 
 int
@@ -49,12 +50,12 @@ int
 operation_check(struct namespace *namespace, const struct operation *operation,
                 struct answer *answer)
 {
-	bool holds;
-	int error = conditions_hold(namespace, operation->path, operation->condition_count,
-	                            operation->conditions, &holds);
+	int verdict;
+	int error = conditions_check(namespace, operation->path, operation->condition_count,
+	                             operation->conditions, &verdict);
 
-	if (error == SYNOD_OK && !holds)
-		answer_error(answer, SYNOD_CONFLICT, NULL);
+	if (error == SYNOD_OK && verdict != SYNOD_OK)
+		answer_error(answer, verdict, NULL);
 	return error;
 }
 
@@ -76,6 +77,27 @@ operation_target(struct namespace *namespace, const struct operation *operation,
 	/* Looking at the conditions' nodes may have pushed this one out of the cache. */
 	*node = NULL;
 	return answer->error == SYNOD_OK ? node_find(namespace, operation->path, node) : SYNOD_OK;
+}
+
+int
+operation_life(struct namespace *namespace, const struct operation *operation,
+               struct answer *answer, struct node_life *life)
+{
+	const struct session *lease;
+
+	*life = (struct node_life){.kind = operation->kind, .ttl_ms = operation->ttl_ms};
+	if (operation->kind == NODE_EPHEMERAL)
+		life->owner = namespace->session;
+	if (operation->kind != NODE_LEASED)
+		return SYNOD_OK;
+	life->owner = operation->lease;
+	lease = session_find(namespace, operation->lease);
+	if (lease == NULL)
+		return answer_error(answer, SYNOD_NO_LEASE, NULL);
+	if (!lease->is_lease)
+		return answer_error(answer, SYNOD_NO_LEASE,
+		                    "this is the id of a session, not of a lease");
+	return SYNOD_OK;
 }
 
 void

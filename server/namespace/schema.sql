@@ -40,11 +40,18 @@ CREATE TABLE node (
 	children          INTEGER NOT NULL, -- how many there are
 	sequence          INTEGER NOT NULL, -- how many were ever created
 	kind              INTEGER NOT NULL,
+	ttl_ms            INTEGER NOT NULL,
+	token             INTEGER NOT NULL, -- of a contender: the revision of its grant
+	mode              INTEGER NOT NULL, -- of a contender and of a lock
+	expires_ms        INTEGER NOT NULL, -- when it is due, in the cluster's time; 0: never
 	data              BLOB,             -- NULL: absent, which is not empty
 	PRIMARY KEY (parent, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX node_owner ON node (owner) WHERE owner != 0;
+
+-- What goes by itself: childless, or a lock, whose time may also be the end of a delay.
+CREATE INDEX node_due ON node (expires_ms) WHERE expires_ms != 0 AND (children = 0 OR kind = 5);
 
 -- The history, append-only at one end and trimmed at the other, in chunks: a row
 -- for each change would cost ten times as much.  CHANGES holds COUNT packed
@@ -59,7 +66,7 @@ CREATE TABLE change (
 
 CREATE INDEX change_revision ON change (last_revision);
 
--- Live sessions.  ANSWERS holds the kept answers of the writes ACKNOWLEDGED + 1
+-- Live sessions and leases.  ANSWERS holds the kept answers of the writes ACKNOWLEDGED + 1
 -- up to SEQ, each packed as [error, revision, result], one after the other.
 CREATE TABLE session (
 	id           INTEGER PRIMARY KEY, -- slot of the command that opened it
@@ -67,8 +74,9 @@ CREATE TABLE session (
 	timeout_ms   INTEGER NOT NULL,
 	seq          INTEGER NOT NULL, -- of the last write applied
 	acknowledged INTEGER NOT NULL,
-	secret_hash  BLOB NOT NULL,
-	answers      BLOB NOT NULL
+	secret_hash  BLOB NOT NULL, -- of a lease: empty
+	answers      BLOB NOT NULL,
+	is_lease     INTEGER NOT NULL
 ) STRICT;
 
 -- The members of the ensemble, as they described themselves.

@@ -1,4 +1,5 @@
-/* Sessions: all of them in memory, found by id and by the hash of their secret; rows at commits. */
+/* Sessions and leases: all of them in memory, found by id and sessions by the hash of their secret;
+ * rows at commits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,10 +62,13 @@ static void
 link_session(struct session_table *sessions, struct session *session)
 {
 	struct session **by_id = bucket_by_id(sessions, session->id);
-	struct session **by_secret = bucket_by_secret(sessions, session->secret_hash);
+	struct session **by_secret;
 
 	session->next = *by_id;
 	*by_id = session;
+	if (session->is_lease)
+		return;
+	by_secret = bucket_by_secret(sessions, session->secret_hash);
 	session->next_by_secret = *by_secret;
 	*by_secret = session;
 }
@@ -77,6 +81,8 @@ unlink_session(struct session_table *sessions, struct session *session)
 	while (*link != session)
 		link = &(*link)->next;
 	*link = session->next;
+	if (session->is_lease)
+		return;
 	link = bucket_by_secret(sessions, session->secret_hash);
 	while (*link != session)
 		link = &(*link)->next_by_secret;
@@ -113,6 +119,7 @@ insert(struct session_table *sessions, struct session *session)
 		grow(sessions);
 	link_session(sessions, session);
 	sessions->count++;
+	sessions->lease_count += session->is_lease;
 }
 
 struct session *
@@ -152,6 +159,7 @@ session_hash_of(const struct session *session)
 	row_number(&row, session->timeout_ms);
 	row_number(&row, session->seq);
 	row_number(&row, session->acknowledged);
+	row_number(&row, session->is_lease ? 1 : 0);
 	row_hash(&row, session->answers_hash);
 	row_bytes(&row, (struct slice){session->secret_hash, SECRET_HASH_SIZE});
 	return hash_of_row(&row);
@@ -199,22 +207,56 @@ session_end_change(struct namespace *namespace, struct session *session)
 	mark_dirty(&namespace->sessions, session);
 }
 
-struct session *
-session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
-             struct slice secret_hash)
+static struct session *
+add(struct namespace *namespace, uint64_t id, uint64_t timeout_ms, bool is_lease,
+    struct slice secret_hash)
 {
 	struct session *session = check_calloc(1, sizeof *session);
 
-	CHECK(secret_hash.size == SECRET_HASH_SIZE);
-
+	session->is_lease = is_lease;
 	session->id = id;
 	session->generation = 1;
 	session->timeout_ms = timeout_ms;
 	session->dirty_index = SIZE_MAX;
-	memcpy(session->secret_hash, secret_hash.bytes, SECRET_HASH_SIZE);
+	if (secret_hash.size > 0)
+		memcpy(session->secret_hash, secret_hash.bytes, secret_hash.size);
 	session_end_change(namespace, session);
 	insert(&namespace->sessions, session);
 	return session;
+}
+
+struct session *
+session_open(struct namespace *namespace, uint64_t id, uint64_t timeout_ms,
+             struct slice secret_hash)
+{
+	CHECK(secret_hash.size == SECRET_HASH_SIZE);
+
+	return add(namespace, id, timeout_ms, false, secret_hash);
+}
+
+struct session *
+lease_open(struct namespace *namespace, uint64_t id, uint64_t ttl_ms)
+{
+	return add(namespace, id, ttl_ms, true, (struct slice){NULL, 0});
+}
+
+void
+session_count_owned(struct namespace *namespace, const struct node_stat *stat, int step)
+{
+	struct session *session;
+
+	if (stat->owner == 0)
+		return;
+	session = session_find(namespace, stat->owner);
+	CHECK(session != NULL);
+	if (step > 0)
+		session->has_owned = true;
+	if (stat->kind != NODE_CONTENDER)
+		return;
+	if (step < 0)
+		CHECK(session->contender_count > 0);
+	session->contender_count += (uint32_t)step;
+	undo_record_contender(namespace, session->id, step);
 }
 
 int
@@ -222,11 +264,14 @@ session_end(struct namespace *namespace, struct session *session)
 {
 	struct session_table *sessions = &namespace->sessions;
 
+	CHECK(session->contender_count == 0);
+
 	bind_u64(statement_of(namespace, STATEMENT_SESSION_DELETE), 1, session->id);
 	hash_subtract(&namespace->hash, session->hash);
 	unmark_dirty(sessions, session);
 	unlink_session(sessions, session);
 	sessions->count--;
+	sessions->lease_count -= session->is_lease;
 	session_free(session);
 	return statement_run(namespace, STATEMENT_SESSION_DELETE);
 }
@@ -252,8 +297,10 @@ write_row(struct namespace *namespace, const struct session *session)
 	bind_u64(statement, 3, session->timeout_ms);
 	bind_u64(statement, 4, session->seq);
 	bind_u64(statement, 5, session->acknowledged);
-	bind_bytes(statement, 6, (struct slice){session->secret_hash, SECRET_HASH_SIZE});
+	bind_bytes(statement, 6,
+	           (struct slice){session->secret_hash, session->is_lease ? 0 : SECRET_HASH_SIZE});
 	bind_bytes(statement, 7, PLANTED(REPLIES_FORGOTTEN) ? slice_of("") : answers_blob(session));
+	bind_u64(statement, 8, session->is_lease ? 1 : 0);
 	return statement_run(namespace, STATEMENT_SESSION_WRITE);
 }
 
@@ -283,14 +330,15 @@ session_of_row(struct namespace *namespace, struct session *session)
 	struct slice secret_hash = column_bytes(statement, 5);
 	int error = SYNOD_CORRUPT;
 
+	session->is_lease = column_u64(statement, 7) != 0;
 	session->id = column_u64(statement, 0);
 	session->generation = column_u64(statement, 1);
 	session->timeout_ms = column_u64(statement, 2);
 	session->seq = column_u64(statement, 3);
 	session->acknowledged = column_u64(statement, 4);
 	session->dirty_index = SIZE_MAX;
-	if (secret_hash.size == SECRET_HASH_SIZE) {
-		memcpy(session->secret_hash, secret_hash.bytes, SECRET_HASH_SIZE);
+	if (secret_hash.size == (session->is_lease ? 0 : SECRET_HASH_SIZE)) {
+		memcpy(session->secret_hash, secret_hash.bytes, secret_hash.size);
 		error = answers_load(session, column_bytes(statement, 6));
 	}
 	if (error != SYNOD_OK)
@@ -299,8 +347,8 @@ session_of_row(struct namespace *namespace, struct session *session)
 	return SYNOD_OK;
 }
 
-int
-sessions_load(struct namespace *namespace)
+static int
+load_rows(struct namespace *namespace)
 {
 	bool has_row;
 	int error;
@@ -318,6 +366,37 @@ sessions_load(struct namespace *namespace)
 	}
 	statement_reset(namespace, STATEMENT_SESSION_EACH);
 	return error;
+}
+
+/* Who owns nodes, and for how many locks it contends. */
+static int
+load_owners(struct namespace *namespace)
+{
+	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_OWNERS);
+	bool has_row;
+	int error;
+
+	while ((error = statement_step(namespace, STATEMENT_OWNERS, &has_row)) == SYNOD_OK &&
+	       has_row) {
+		struct session *session = session_find(namespace, column_u64(statement, 0));
+
+		if (session == NULL) {
+			error = fault_corrupt(namespace, "a node has an owner that does not exist");
+			break;
+		}
+		session->has_owned = true;
+		session->contender_count = (uint32_t)column_u64(statement, 1);
+	}
+	statement_reset(namespace, STATEMENT_OWNERS);
+	return error;
+}
+
+int
+sessions_load(struct namespace *namespace)
+{
+	int error = load_rows(namespace);
+
+	return error == SYNOD_OK ? load_owners(namespace) : error;
 }
 
 static struct session **
@@ -346,4 +425,12 @@ namespace_each_session(struct namespace *namespace,
 		each(context, all[i]->id, all[i]->generation, all[i]->timeout_ms);
 	free(all);
 	return SYNOD_OK;
+}
+
+bool
+namespace_is_lease(const struct namespace *namespace, uint64_t id)
+{
+	const struct session *session = session_find((struct namespace *)namespace, id);
+
+	return session != NULL && session->is_lease;
 }

@@ -59,6 +59,8 @@ session_command_open(struct namespace *namespace, const struct command *command,
 	if (open_decode(command->body, &timeout_ms, &secret_hash) != SYNOD_OK)
 		return answer_error(answer, SYNOD_BAD_MESSAGE, NULL);
 	session = session_find_by_secret(namespace, secret_hash);
+	if (session == NULL && namespace->sessions.count >= LEASES_MAX)
+		return answer_error(answer, SYNOD_LIMIT, "too many sessions and leases");
 	if (session == NULL)
 		session = session_open(namespace, namespace->slot, clamp_timeout(timeout_ms),
 		                       secret_hash);
@@ -69,12 +71,28 @@ session_command_open(struct namespace *namespace, const struct command *command,
 }
 
 int
+session_command_end(struct namespace *namespace, struct session *session, enum change_cause cause,
+                    struct applied *applied, uint64_t *count)
+{
+	int error = SYNOD_OK;
+
+	*count = 0;
+	if (session->has_owned)
+		error = owned_delete(namespace, session->id, cause, count);
+	if (error != SYNOD_OK)
+		return error;
+	applied->session_ended = session->id;
+	return session_end(namespace, session);
+}
+
+int
 session_command_close(struct namespace *namespace, struct session *session, struct answer *answer,
                       struct applied *applied)
 {
-	applied->session_ended = session->id;
+	uint64_t count;
+
 	pack_array(answer->result, 0);
-	return session_end(namespace, session);
+	return session_command_end(namespace, session, CAUSE_CLOSED, applied, &count);
 }
 
 static bool
@@ -87,19 +105,21 @@ is_current(const struct namespace *namespace, const struct command_ballot *ballo
 	       ballot->member == namespace->ballot.member;
 }
 
-/* Only the present leader may expire a session, and only as the session is now: a deposed leader's
- * command, chosen late, must not end a session that another leader keeps alive. */
+/* Only the present leader may expire a session or a lease, and only as the session is now: a
+ * deposed leader's command, chosen late, must not end a session that another leader keeps alive. */
 int
 session_command_expire(struct namespace *namespace, const struct command *command,
                        struct answer *answer, struct applied *applied)
 {
 	struct session *session = session_find(namespace, command->session);
+	uint64_t count;
 
 	if (session == NULL)
 		return answer_error(answer, SYNOD_SESSION_ENDED, NULL);
 	if (session->generation != command->generation || !is_current(namespace, &command->ballot))
 		return answer_error(answer, SYNOD_CONFLICT, NULL);
-	return session_command_close(namespace, session, answer, applied);
+	pack_array(answer->result, 0);
+	return session_command_end(namespace, session, CAUSE_EXPIRED, applied, &count);
 }
 
 int
@@ -110,7 +130,7 @@ namespace_attach(struct namespace *namespace, uint64_t id, struct slice secret_h
 	struct session *session = session_find(namespace, id);
 	size_t start = result->size;
 
-	if (session == NULL)
+	if (session == NULL || session->is_lease)
 		answer_error(&answer, SYNOD_SESSION_ENDED, NULL);
 	else if (secret_hash.size != SECRET_HASH_SIZE ||
 	         sodium_memcmp(session->secret_hash, secret_hash.bytes, SECRET_HASH_SIZE) != 0)

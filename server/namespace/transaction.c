@@ -12,17 +12,25 @@ struct branch {
 	struct cursor operations;
 };
 
+/* Without its lock a transaction has no branch: FENCED in ANSWER. */
 static int
-choose(struct namespace *namespace, const struct transaction *transaction, struct branch *branch)
+choose(struct namespace *namespace, const struct transaction *transaction, struct branch *branch,
+       struct answer *answer)
 {
+	int verdict;
 	int error =
-		conditions_hold(namespace, (struct slice){NULL, 0}, transaction->condition_count,
-	                        transaction->conditions, &branch->is_then);
+		conditions_check(namespace, (struct slice){NULL, 0}, transaction->condition_count,
+	                         transaction->conditions, &verdict);
 
+	if (error != SYNOD_OK)
+		return error;
+	if (verdict == SYNOD_FENCED)
+		return answer_error(answer, SYNOD_FENCED, NULL);
+	branch->is_then = verdict == SYNOD_OK;
 	branch->count = branch->is_then ? transaction->then_count : transaction->else_count;
 	branch->operations =
 		branch->is_then ? transaction->then_operations : transaction->else_operations;
-	return error;
+	return SYNOD_OK;
 }
 
 /* One operation, as [error, result] at the end of namespace->results. */
@@ -84,8 +92,8 @@ transaction_run(struct namespace *namespace, struct slice body, struct answer *a
 
 	if (error != SYNOD_OK)
 		return answer_error(answer, error, why);
-	error = choose(namespace, &transaction, &branch);
-	if (error != SYNOD_OK)
+	error = choose(namespace, &transaction, &branch, answer);
+	if (error != SYNOD_OK || answer->error != SYNOD_OK)
 		return error;
 	buffer_clear(each.result);
 	undo_begin(namespace);

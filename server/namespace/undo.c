@@ -66,6 +66,28 @@ undo_record(struct namespace *namespace, struct node *node)
 	node->recorded = undo->number;
 }
 
+void
+undo_record_contender(struct namespace *namespace, uint64_t session, int step)
+{
+	struct undo *undo = &namespace->undo;
+
+	if (!undo->is_active)
+		return;
+	if (undo->contender_count > 0 &&
+	    undo->contenders[undo->contender_count - 1].session == session) {
+		undo->contenders[undo->contender_count - 1].step += step;
+		return;
+	}
+	if (undo->contender_count == undo->contender_capacity) {
+		undo->contender_capacity =
+			undo->contender_capacity > 0 ? undo->contender_capacity * 2 : 16;
+		undo->contenders = check_realloc(
+			undo->contenders, undo->contender_capacity * sizeof *undo->contenders);
+	}
+	undo->contenders[undo->contender_count++] =
+		(struct undo_contenders){.session = session, .step = step};
+}
+
 int
 undo_savepoint(struct namespace *namespace)
 {
@@ -124,10 +146,12 @@ roll_back_history(struct namespace *namespace)
 {
 	struct undo *undo = &namespace->undo;
 	struct buffer changes = namespace->history.changes;
+	struct buffer closed = namespace->history.closed;
 	size_t size = undo->history.changes.size;
 
 	namespace->history = undo->history;
 	namespace->history.changes = changes;
+	namespace->history.closed = closed;
 	if (undo->has_savepoint) {
 		buffer_clear(&namespace->history.changes);
 		buffer_append(&namespace->history.changes, undo->saved_changes.bytes, size);
@@ -137,12 +161,27 @@ roll_back_history(struct namespace *namespace)
 	CHECK(!namespace->history.changes.failed);
 }
 
+/* No session ends inside a transaction: all of them are there. */
+static void
+roll_back_contenders(struct namespace *namespace)
+{
+	const struct undo *undo = &namespace->undo;
+
+	for (size_t i = 0; i < undo->contender_count; i++) {
+		struct session *session = session_find(namespace, undo->contenders[i].session);
+
+		CHECK(session != NULL);
+		session->contender_count -= (uint32_t)undo->contenders[i].step;
+	}
+}
+
 static void
 finish(struct undo *undo)
 {
 	for (size_t i = 0; i < undo->image_count; i++)
 		free(undo->images[i]);
 	undo->image_count = 0;
+	undo->contender_count = 0;
 	buffer_clear(&undo->saved_changes);
 }
 
@@ -163,6 +202,8 @@ undo_rollback(struct namespace *namespace)
 	for (size_t i = count; i > 0 && error == SYNOD_OK; i--)
 		error = put_back(namespace, undo->images[i - 1]);
 	roll_back_history(namespace);
+	roll_back_contenders(namespace);
+	locks_forget(namespace);
 	namespace->hash = undo->hash;
 	namespace->nodes = undo->nodes;
 	namespace->revision = undo->revision;
@@ -188,5 +229,6 @@ undo_fini(struct undo *undo)
 {
 	finish(undo);
 	free(undo->images);
+	free(undo->contenders);
 	buffer_fini(&undo->saved_changes);
 }

@@ -47,6 +47,7 @@ round_trips_every_type(void **state)
 	         .client_address = slice_of("c:2"),
 	         .disk_id = slice_of("0123456789abcdef")},
 		{.type = COMMAND_START, .ballot = {1, 2, 3}},
+		{.type = COMMAND_COLLECT, .uptime_ms = UINT64_MAX, .wall_ms = 2},
 	};
 
 	(void)state;
@@ -90,7 +91,8 @@ refuses_what_is_no_command(void **state)
 	static const char *const texts[] = {
 		"",
 		"\x90",
-		"\x94\x05\x01\x02\x03",                         /* unknown type */
+		"\x94\x06\x01\x02\x03",                         /* unknown type */
+		"\x92\x05\x01",                                 /* COLLECT, a field short */
 		"\x93\x04\x01\x02",                             /* a field short */
 		"\x94\x04\x01\x02\x03\x04",                     /* a byte too many */
 		"\x94\x04\x01\x02\xa1x",                        /* text for a number */

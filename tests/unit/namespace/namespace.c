@@ -76,7 +76,7 @@ refuses_a_schema_of_another_version(void **state)
 	fixture_open(&fixture);
 	commit(&fixture);
 	namespace_close(fixture.namespace);
-	execute(fixture.db, "UPDATE meta SET format = 2");
+	execute(fixture.db, "UPDATE meta SET format = 1");
 	assert_int_equal(namespace_open(&fixture.namespace, fixture.db, NULL, why), SYNOD_CORRUPT);
 	assert_string_equal(why, "the database has a schema of another version");
 	execute(fixture.db, "DELETE FROM meta");
