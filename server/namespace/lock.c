@@ -174,12 +174,13 @@ contender_append(struct lock_table *locks, struct lock *lock, const struct conte
 }
 
 static void
-contender_remove(struct lock_table *locks, struct lock *lock, uint32_t index)
+contender_remove(struct lock_table *locks, struct lock *lock, struct contender *contender)
 {
+	const struct contender *end = &lock->contenders[lock->count];
+
+	memmove(contender, contender + 1, (size_t)((end - contender) - 1) * sizeof *contender);
 	lock->count--;
 	locks->contender_count--;
-	memmove(&lock->contenders[index], &lock->contenders[index + 1],
-	        (lock->count - index) * sizeof lock->contenders[0]);
 }
 
 static uint64_t
@@ -190,17 +191,6 @@ sequence_of(struct slice name)
 	for (size_t i = 0; i < name.size; i++)
 		sequence = sequence * 10 + (uint64_t)(name.bytes[i] - '0');
 	return sequence;
-}
-
-static struct contender
-contender_of(struct slice name, const struct node_stat *stat)
-{
-	return (struct contender){
-		.sequence = sequence_of(name),
-		.session = stat->owner,
-		.token = stat->token,
-		.mode = (uint8_t)stat->mode,
-	};
 }
 
 static int
@@ -216,24 +206,22 @@ compare_sequences(const void *a, const void *b)
 static int
 load_contenders(struct namespace *namespace, struct lock *lock)
 {
-	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_CHILDREN);
+	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_CONTENDERS);
 	bool has_row;
 	int error = nodes_write_back(namespace);
 
 	if (error != SYNOD_OK)
 		return error;
 	bind_text(statement, 1, lock_path(lock));
-	bind_text(statement, 2, slice_of(""));
-	while ((error = statement_step(namespace, STATEMENT_CHILDREN, &has_row)) == SYNOD_OK &&
+	while ((error = statement_step(namespace, STATEMENT_CONTENDERS, &has_row)) == SYNOD_OK &&
 	       has_row) {
-		struct contender contender;
-		struct node_stat stat;
-		struct slice data;
+		struct contender contender = {
+			.sequence = sequence_of(column_text(statement, 0)),
+			.session = column_u64(statement, 1),
+			.token = column_u64(statement, 2),
+			.mode = (uint8_t)column_u64(statement, 3),
+		};
 
-		node_of_row(statement, 1, &stat, &data);
-		if (stat.kind != NODE_CONTENDER)
-			continue;
-		contender = contender_of(column_text(statement, 0), &stat);
 		contender_append(&namespace->locks, lock, &contender);
 	}
 	if (lock->count > 1)
@@ -317,7 +305,11 @@ lock_contender_path(struct buffer *out, const struct lock *lock, uint64_t sequen
 void
 lock_gain(struct namespace *namespace, struct lock *lock, const struct node *node)
 {
-	struct contender contender = contender_of(path_name(node_path(node)), &node->stat);
+	struct contender contender = {
+		.sequence = sequence_of(path_name(node_path(node))),
+		.session = node->stat.owner,
+		.mode = (uint8_t)node->stat.mode,
+	};
 
 	CHECK(lock->is_loaded);
 	if (lock->count > 0)
@@ -331,7 +323,7 @@ lock_gain(struct namespace *namespace, struct lock *lock, const struct node *nod
 static int
 begin_delay(struct namespace *namespace, struct slice path, uint64_t delay_ms)
 {
-	uint64_t end_ms = namespace->uptime_ms + delay_ms;
+	uint64_t end_ms = due_after(namespace->uptime_ms, delay_ms);
 	struct node *node;
 	int error = find_lock_node(namespace, path, &node);
 
@@ -353,17 +345,17 @@ lock_lose(struct namespace *namespace, struct slice path, const struct node_stat
 {
 	struct lock_table *locks = &namespace->locks;
 	struct lock *lock = table_find(locks, path_parent(path));
+	struct contender *contender;
 
 	CHECK(stat->kind == NODE_CONTENDER);
 
 	if (lock == NULL)
 		lock = table_add(locks, path_parent(path));
-	for (uint32_t i = 0; i < lock->count; i++) {
-		if (lock->contenders[i].session == stat->owner) {
-			contender_remove(locks, lock, i);
-			break;
-		}
-	}
+	contender = lock_contender_of(lock, stat->owner);
+	if (lock->is_loaded)
+		CHECK(contender != NULL);
+	if (contender != NULL)
+		contender_remove(locks, lock, contender);
 	touch(locks, lock);
 	if (cause == CAUSE_EXPIRED && stat->token != 0 && stat->ttl_ms > 0)
 		return begin_delay(namespace, path_parent(path), stat->ttl_ms);
@@ -430,6 +422,7 @@ lock_admits(const struct namespace *namespace, const struct lock *lock, const st
 	return holders_admit(&holders, mode, limit);
 }
 
+/* GRANTED is a change of the contender, but none of its data: the version stays. */
 static int
 grant(struct namespace *namespace, struct lock *lock, struct contender *contender)
 {

@@ -1,5 +1,5 @@
 /* Conditions. */
-#include "tests/unit/namespace/fixture.h"
+#include "tests/unit/namespace/parties.h"
 
 /* The answer to SET of /a under one condition. */
 static int
@@ -142,6 +142,195 @@ hold_with_hardly_any_cache(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- guards ---- */
+
+static int
+put_guarded(struct fixture *fixture, struct party *party, const char *lock, uint64_t token)
+{
+	struct condition condition = {.kind = CONDITION_TOKEN,
+	                              .relation = RELATION_EQUAL,
+	                              .path = slice_of(lock),
+	                              .number = token};
+	struct operation operation = {
+		.op = OP_PUT, .path = slice_of("/a"), .data = slice_of("x"), .condition_count = 1};
+
+	return act(fixture, party, &operation, &condition);
+}
+
+static void
+guard_passes_the_present_holder_only(void **state)
+{
+	struct fixture fixture;
+	struct party holder;
+	struct party waiter;
+	uint64_t first;
+	uint64_t second;
+
+	(void)state;
+	fixture_open(&fixture);
+	holder = join(&fixture, 1);
+	waiter = join(&fixture, 2);
+	first = take(&fixture, &holder, "/lock");
+	wait_for(&fixture, &waiter, "/lock");
+	assert_int_equal(put_guarded(&fixture, &holder, "/lock", first), SYNOD_OK);
+	assert_int_equal(put_guarded(&fixture, &waiter, "/lock", first), SYNOD_OK);
+	assert_int_equal(put_guarded(&fixture, &holder, "/lock", first + 1), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &waiter, "/lock", 0), SYNOD_FENCED);
+	release(&fixture, &holder, "/lock");
+	second = fixture.slot;
+	assert_int_equal(put_guarded(&fixture, &holder, "/lock", first), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &waiter, "/lock", second), SYNOD_OK);
+	assert_int_equal(put_guarded(&fixture, &holder, "/lock", first), SYNOD_FENCED);
+	release(&fixture, &waiter, "/lock");
+	assert_int_equal(put_guarded(&fixture, &waiter, "/lock", second), SYNOD_FENCED);
+	assert_int_equal(stat_of(&fixture, "/a").version, 2);
+	fixture_close(&fixture);
+}
+
+static void
+guard_on_no_lock_is_fenced(void **state)
+{
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	create(&fixture, "/node");
+	assert_int_equal(put_guarded(&fixture, &party, "/lock", 1), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &party, "/lock", 0), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &party, "/node", stat_of(&fixture, "/node").created),
+	                 SYNOD_FENCED);
+	assert_false(exists(&fixture, "/a"));
+	fixture_close(&fixture);
+}
+
+static void
+guard_holds_for_each_reader(void **state)
+{
+	struct fixture fixture;
+	struct party parties[2];
+	uint64_t tokens[2];
+
+	(void)state;
+	fixture_open(&fixture);
+	for (unsigned i = 0; i < 2; i++) {
+		parties[i] = join(&fixture, i);
+		acquire_as(&fixture, &parties[i], "/lock", OP_SHARED, 0, 0);
+		tokens[i] = acquired(&fixture).token;
+	}
+	release(&fixture, &parties[0], "/lock");
+	assert_int_equal(put_guarded(&fixture, &parties[0], "/lock", tokens[0]), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &parties[1], "/lock", tokens[1]), SYNOD_OK);
+	fixture_close(&fixture);
+}
+
+static void
+guard_survives_a_restart(void **state)
+{
+	struct fixture fixture;
+	struct party party;
+	uint64_t token;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	token = take(&fixture, &party, "/lock");
+	commit(&fixture);
+	crash(&fixture);
+	assert_int_equal(put_guarded(&fixture, &party, "/lock", token - 1), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &party, "/lock", token), SYNOD_OK);
+	fixture_close(&fixture);
+}
+
+/* A condition that fails, and a guard: in one operation and before both branches. */
+static void
+guard_outweighs_other_conditions(void **state)
+{
+	struct condition conditions[] = {
+		{.kind = CONDITION_EXISTS,
+	         .relation = RELATION_EQUAL,
+	         .path = slice_of("/b"),
+	         .number = 1},
+		{.kind = CONDITION_TOKEN,
+	         .relation = RELATION_EQUAL,
+	         .path = slice_of("/lock"),
+	         .number = 1},
+	};
+	struct operation operation = {.op = OP_PUT, .path = slice_of("/a"), .condition_count = 2};
+	struct batch batch = {0};
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	assert_int_equal(act(&fixture, &party, &operation, conditions), SYNOD_FENCED);
+	batch_if(&batch, &conditions[0]);
+	batch_if(&batch, &conditions[1]);
+	batch_add(&batch, ELSE, OP_CREATE, 0, "/else", NULL);
+	act_as(&fixture, &party);
+	assert_int_equal(batch_run(&fixture, &batch), SYNOD_FENCED);
+	assert_false(exists(&fixture, "/else"));
+	conditions[1].number = take(&fixture, &party, "/lock");
+	assert_int_equal(act(&fixture, &party, &operation, conditions), SYNOD_CONFLICT);
+	batch_if(&batch, &conditions[0]);
+	batch_if(&batch, &conditions[1]);
+	batch_add(&batch, ELSE, OP_CREATE, 0, "/else", NULL);
+	act_as(&fixture, &party);
+	assert_int_equal(batch_run(&fixture, &batch), SYNOD_OK);
+	assert_true(exists(&fixture, "/else"));
+	fixture_close(&fixture);
+}
+
+static void
+guard_inside_a_transaction_undoes_it(void **state)
+{
+	struct condition condition = {.kind = CONDITION_TOKEN,
+	                              .relation = RELATION_EQUAL,
+	                              .path = slice_of("/lock"),
+	                              .number = 1};
+	struct operation operation = {.op = OP_PUT, .path = slice_of("/b"), .condition_count = 1};
+	struct batch batch = {0};
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	take(&fixture, &party, "/lock");
+	batch_add(&batch, THEN, OP_CREATE, 0, "/a", NULL);
+	batch_add_with(&batch, THEN, &operation, &condition);
+	act_as(&fixture, &party);
+	assert_int_equal(batch_run(&fixture, &batch), SYNOD_FENCED);
+	assert_int_equal(batch_result(&fixture).failed_index, 1);
+	assert_false(exists(&fixture, "/a"));
+	fixture_close(&fixture);
+}
+
+/* The lock went earlier in the same transaction. */
+static void
+guard_sees_the_operations_before_it(void **state)
+{
+	struct condition condition = {
+		.kind = CONDITION_TOKEN, .relation = RELATION_EQUAL, .path = slice_of("/lock")};
+	struct operation operation = {.op = OP_PUT, .path = slice_of("/b"), .condition_count = 1};
+	struct batch batch = {0};
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	condition.number = take(&fixture, &party, "/lock");
+	batch_add(&batch, THEN, OP_DELETE, OP_RECURSIVE, "/lock", NULL);
+	batch_add_with(&batch, THEN, &operation, &condition);
+	act_as(&fixture, &party);
+	assert_int_equal(batch_run(&fixture, &batch), SYNOD_FENCED);
+	assert_int_equal(put_guarded(&fixture, &party, "/lock", condition.number), SYNOD_OK);
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -152,6 +341,13 @@ main(void)
 		cmocka_unit_test(compares_data),
 		cmocka_unit_test(needs_all_of_them),
 		cmocka_unit_test(hold_with_hardly_any_cache),
+		cmocka_unit_test(guard_passes_the_present_holder_only),
+		cmocka_unit_test(guard_on_no_lock_is_fenced),
+		cmocka_unit_test(guard_holds_for_each_reader),
+		cmocka_unit_test(guard_survives_a_restart),
+		cmocka_unit_test(guard_outweighs_other_conditions),
+		cmocka_unit_test(guard_inside_a_transaction_undoes_it),
+		cmocka_unit_test(guard_sees_the_operations_before_it),
 	};
 
 	alarm(120);
