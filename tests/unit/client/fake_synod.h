@@ -222,7 +222,7 @@ fake_leave(void)
 	}
 }
 
-static void
+static inline void
 fake_finish(unsigned index, const struct synod_result *result)
 {
 	struct fake_call *call = &fake.calls[index];
