@@ -34,6 +34,17 @@ waiter_wait(struct waiter *waiter)
 	pthread_mutex_unlock(&waiter->lock);
 }
 
+bool
+waiter_is_done(struct waiter *waiter)
+{
+	bool is_done;
+
+	pthread_mutex_lock(&waiter->lock);
+	is_done = waiter->is_done;
+	pthread_mutex_unlock(&waiter->lock);
+	return is_done;
+}
+
 void
 waiter_finish(struct waiter *waiter, int error, struct outcome *outcome)
 {

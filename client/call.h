@@ -29,6 +29,7 @@ struct waiter {
 void waiter_init(struct waiter *waiter, bool wants_result);
 void waiter_fini(struct waiter *waiter);
 void waiter_wait(struct waiter *waiter);
+bool waiter_is_done(struct waiter *waiter);
 
 /* OUTCOME (may be NULL) becomes the waiter's; WAITER may be gone when this returns. */
 void waiter_finish(struct waiter *waiter, int error, struct outcome *outcome);

@@ -13,6 +13,7 @@ struct synod {
 	struct call_pool pool;
 	struct hooks hooks;
 	struct session *session;
+	struct loop *loop; /* options->own_loop; else NULL */
 	struct waiter stopped;
 	atomic_bool is_closing;
 };

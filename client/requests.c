@@ -8,6 +8,8 @@
 static struct lane *
 lane_of(struct session *session, const struct call *call)
 {
+	if (call->op == OP_WATCH)
+		return &session->lanes[LANE_WATCHES];
 	if (op_class(call->op) == OP_CLASS_WRITE)
 		return &session->lanes[LANE_WRITES];
 	return &session->lanes[call->consistency == SYNOD_LOCAL ? LANE_LOCAL_READS : LANE_READS];
@@ -23,7 +25,7 @@ static bool
 is_our_own(const struct session *session, const struct call *call)
 {
 	return call == &session->attach_call || call == &session->learn_call ||
-	       call == &session->close_call;
+	       call == &session->close_call || call->op == OP_WATCH;
 }
 
 /* ---- what is awaited ---- */
@@ -208,10 +210,25 @@ requests_send(struct session *session, struct call *call)
 	frame_end(output, begin);
 }
 
+void
+requests_send_and_forget(struct session *session, uint8_t op, struct slice body)
+{
+	const struct request request = {.xid = ++session->last_xid, .op = op, .body = body};
+	struct buffer *output = &session->contact.output;
+	size_t begin = frame_begin(output, FRAME_REQUEST);
+
+	request_encode(output, &request);
+	frame_end(output, begin);
+}
+
 static bool
 may_send(struct session *session, struct lane *lane)
 {
 	if (!lane_is_open(lane) || !requests_can_send(session))
+		return false;
+	if (lane == &session->lanes[LANE_WATCHES])
+		return true;
+	if (lane != &session->lanes[LANE_LOCAL_READS] && watches_hold(session))
 		return false;
 	return lane != &session->lanes[LANE_WRITES] ||
 	       life_may_write(session, TAILQ_FIRST(&lane->queue));
@@ -227,9 +244,14 @@ requests_pump(struct session *session)
 	do {
 		has_sent = false;
 		for (unsigned i = 0; i < LANE_COUNT; i++) {
+			struct call *call;
+
 			if (!may_send(session, &session->lanes[i]))
 				continue;
-			requests_send(session, lane_send(&session->lanes[i]));
+			call = lane_send(&session->lanes[i]);
+			if (i == LANE_WATCHES)
+				watches_prepare(session, call);
+			requests_send(session, call);
 			has_sent = true;
 		}
 	} while (has_sent);
@@ -357,6 +379,12 @@ on_answer(struct session *session, struct call *call, const struct response *res
 	struct lane *lane = lane_of(session, call);
 	int error = response->error;
 
+	if (call->op == OP_WATCH &&
+	    (requests_is_transient(error) || watches_is_transient(call, error))) {
+		watches_on_refusal(session, call);
+		requests_on_refusal(session, lane, error);
+		return;
+	}
 	/* A second attempt that is refused says nothing of the first. */
 	if (requests_is_transient(error) ||
 	    (is_write(call) && call->attempts > 1 && !call->is_abandoned && is_refusal(response))) {
@@ -372,6 +400,8 @@ on_answer(struct session *session, struct call *call, const struct response *res
 	lane_remove(lane, call, true);
 	if (call == &session->close_call)
 		session->is_attached = false;
+	else if (call->op == OP_WATCH)
+		watches_on_answer(session, call, response);
 	else
 		finish(session, lane, call, response);
 }

@@ -51,6 +51,30 @@ outcome_fail(struct outcome *outcome, int error, const char *message)
 
 /* ---- the parts of results ---- */
 
+struct synod_stat
+result_stat(const struct node_stat *stat)
+{
+	return (struct synod_stat){
+		.created = stat->created,
+		.modified = stat->modified,
+		.children_modified = stat->children_modified,
+		.version = stat->version,
+		.children_version = stat->children_version,
+		.access_version = stat->access_version,
+		.created_ms = stat->created_ms,
+		.modified_ms = stat->modified_ms,
+		.owner = stat->owner,
+		.data_size = stat->data_size,
+		.children = stat->children,
+		.sequence = stat->sequence,
+		.has_data = stat->has_data,
+		.kind = (enum synod_node_kind)stat->kind,
+		.ttl_ms = stat->ttl_ms,
+		.token = stat->token,
+		.mode = stat->mode,
+	};
+}
+
 static void
 read_stat(struct cursor *cursor, struct synod_node *node)
 {
@@ -58,25 +82,7 @@ read_stat(struct cursor *cursor, struct synod_node *node)
 
 	stat_decode(cursor, &stat);
 	node->has_stat = true;
-	node->stat = (struct synod_stat){
-		.created = stat.created,
-		.modified = stat.modified,
-		.children_modified = stat.children_modified,
-		.version = stat.version,
-		.children_version = stat.children_version,
-		.access_version = stat.access_version,
-		.created_ms = stat.created_ms,
-		.modified_ms = stat.modified_ms,
-		.owner = stat.owner,
-		.data_size = stat.data_size,
-		.children = stat.children,
-		.sequence = stat.sequence,
-		.has_data = stat.has_data,
-		.kind = (enum synod_node_kind)stat.kind,
-		.ttl_ms = stat.ttl_ms,
-		.token = stat.token,
-		.mode = stat.mode,
-	};
+	node->stat = result_stat(&stat);
 }
 
 static void

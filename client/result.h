@@ -33,4 +33,7 @@ void outcome_fail(struct outcome *outcome, int error, const char *message);
 void outcome_decode(struct outcome *outcome, uint8_t op, struct slice body,
                     const struct response *response);
 
+/* A stat as the application sees it. */
+struct synod_stat result_stat(const struct node_stat *stat);
+
 #endif

@@ -53,6 +53,7 @@ on_down(void *owner)
 
 	requests_on_down(session);
 	life_on_down(session);
+	watches_on_down(session);
 }
 
 static int
@@ -62,6 +63,8 @@ on_frame(void *owner, const struct frame *frame)
 
 	if (frame->type == FRAME_RESPONSE)
 		return requests_on_response(session, frame);
+	if (frame->type == FRAME_EVENT)
+		return watches_on_event(session, frame);
 	if (frame->type == FRAME_ALIVE)
 		life_on_alive(session, frame);
 	return SYNOD_OK; /* unknown ones are from a newer member and not for us */
@@ -139,6 +142,7 @@ take_close(struct session *session)
 	session->is_closing = true;
 	session->close_deadline_us = session->now_us + CLOSE_MS * UINT64_C(1000);
 	requests_pump(session); /* what hooks asked for a moment ago */
+	watches_close(session);
 	requests_close(session);
 }
 
@@ -157,6 +161,7 @@ on_item(void *owner, struct actor_item *item)
 	case SESSION_ITEM_TICK: on_tick(session); break;
 	case SESSION_ITEM_CALL: requests_take(session, (struct call *)item); break;
 	case SESSION_ITEM_CLOSE: take_close(session); break;
+	default: watches_on_item(session, item); break;
 	}
 }
 
@@ -171,8 +176,10 @@ on_idle(void *owner)
 	if (contact->state == CONTACT_WAITING)
 		contact_on_time(contact, session->now_us);
 	/* Members that will never talk to us: whoever asks is told at once. */
-	if (contact->mismatches != 0 && contact_is_hopeless(contact))
+	if (contact->mismatches != 0 && contact_is_hopeless(contact)) {
 		requests_refuse_all(session, contact->error, contact->problem);
+		watches_refuse_all(session, contact->error, contact->problem);
+	}
 	if (session->close_deadline_us != 0 && !session->is_attached) {
 		finish_closing(session); /* there is nobody to say goodbye to */
 		return;
@@ -222,6 +229,7 @@ init(struct session *session, const struct session_options *options)
 	session->contact.endpoints = options->endpoints;
 	session->contact.silence_ms = silence_ms(options->session_timeout_ms);
 	requests_init(session);
+	watches_init(session);
 	life_init(session);
 }
 
@@ -243,6 +251,8 @@ session_new(const struct session_options *options, struct session **result)
 		return SYNOD_NO_MEMORY;
 	}
 	session->contact.actor = session->actor;
+	if (options->loop != NULL)
+		loop_attach(options->loop, session->actor);
 	actor_post(session->actor, &session->start_item);
 	return SYNOD_OK;
 }
@@ -279,6 +289,7 @@ session_free(struct session *session)
 	actor_free(session->actor);
 	contact_fini(&session->contact);
 	life_fini(session);
+	watches_fini(session);
 	requests_fini(session);
 	free(session);
 }

@@ -22,6 +22,8 @@
 #include "client/contact.h"
 #include "client/hooks.h"
 #include "client/lane.h"
+#include "client/loop.h"
+#include "client/watch.h"
 
 #define SECRET_SIZE 32
 
@@ -34,6 +36,7 @@
 #define KEEPALIVES_REMEMBERED 16
 
 enum lane_kind {
+	LANE_WATCHES, /* first: the others may have to wait for it */
 	LANE_WRITES,
 	LANE_READS,
 	LANE_LOCAL_READS,
@@ -52,6 +55,9 @@ enum session_item {
 	SESSION_ITEM_TICK,
 	SESSION_ITEM_CALL,
 	SESSION_ITEM_CLOSE,
+	SESSION_ITEM_WATCH_OPEN,
+	SESSION_ITEM_WATCH_CLOSE,
+	SESSION_ITEM_WATCH_RESUME,
 };
 
 struct session_options {
@@ -63,7 +69,9 @@ struct session_options {
 	unsigned session_timeout_ms;
 	unsigned call_timeout_ms;
 	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
-	void *state_context;
+	void (*on_loss)(void *context, const struct synod_change *change);
+	void *state_context; /* of both */
+	struct loop *loop;   /* ACTOR_MANUAL in the application's loop; else NULL */
 	struct hooks *hooks;
 	/* After session_close(): nothing happens any more.  Called in the actor. */
 	void (*on_stopped)(void *context);
@@ -92,6 +100,8 @@ struct session {
 	uint64_t progress_us;          /* the last answer, or when one began to be awaited */
 	uint64_t seen_revision;        /* the highest that was answered */
 	struct outcome *scratch;       /* for results that only a callback sees */
+
+	struct watches watches;
 
 	/* The session's life. */
 	enum session_life life;
@@ -168,6 +178,9 @@ bool requests_can_send(const struct session *session);
 
 /* Write CALL's frame and await its answer. */
 void requests_send(struct session *session, struct call *call);
+
+/* A request whose answer does not matter. */
+void requests_send_and_forget(struct session *session, uint8_t op, struct slice body);
 
 /* Forget that an answer to CALL is awaited, if one is. */
 void requests_unawait(struct session *session, struct call *call);

@@ -184,6 +184,7 @@ forget(struct session *session)
 	session->last_seq = 0;
 	session->keepalive_next_us = UINT64_MAX;
 	session->keepalive_unanswered_us = 0;
+	watches_on_session_end(session);
 	atomic_store(&session->public_id, 0);
 	atomic_store(&session->public_deadline_us, 0);
 }
@@ -227,9 +228,9 @@ on_attached(struct session *session, const struct response *response)
 	session->is_attached = true;
 	session->has_expired = false;
 	session->id = id;
-	if (has_opened)
-		session->keepalive_others = session->keepalive_number;
+	session->keepalive_others = session->keepalive_number;
 	atomic_store(&session->public_id, id);
+	watches_on_attached(session, has_opened ? response->revision : 0);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
 	if (PLANTED(ATTACH_RENEWS))
 		confirm(session, session->now_us, timeout_ms);
@@ -372,7 +373,11 @@ life_on_alive(struct session *session, const struct frame *frame)
 		return;
 	if (timeout_ms < SESSION_TIMEOUT_MIN_MS)
 		timeout_ms = session->timeout_ms;
-	confirm(session, session->keepalive_sent_us[number % KEEPALIVES_REMEMBERED], timeout_ms);
+	confirm(session,
+	        PLANTED(DEADLINE_FROM_RECEIVE)
+	                ? session->now_us
+	                : session->keepalive_sent_us[number % KEEPALIVES_REMEMBERED],
+	        timeout_ms);
 }
 
 /* A member that answers, but not about the session, may be cut off from the leader. */

@@ -26,7 +26,7 @@ check(struct synod *synod, const void *result)
 		return SYNOD_BAD_ARGUMENT;
 	if (atomic_load(&synod->is_closing))
 		return SYNOD_CLOSED;
-	return synod->mode == ACTOR_MANUAL ? SYNOD_UNSUPPORTED : SYNOD_OK;
+	return synod->mode == ACTOR_MANUAL && synod->loop == NULL ? SYNOD_UNSUPPORTED : SYNOD_OK;
 }
 
 static void

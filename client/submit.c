@@ -28,7 +28,7 @@ wait_for(struct synod *synod, struct call *call, struct synod_result **result)
 	/* cppcheck-suppress autoVariables */
 	call->waiter = &waiter;
 	session_submit(synod->session, call);
-	waiter_wait(&waiter);
+	loop_wait(synod->loop, &waiter);
 	error = waiter.error;
 	if (result != NULL)
 		*result = waiter.outcome != NULL ? &waiter.outcome->result : NULL;

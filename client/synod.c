@@ -86,7 +86,9 @@ open_session(struct synod *synod, const struct synod_options *options)
 		.call_timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms
 	                                                         : CALL_TIMEOUT_DEFAULT_MS,
 		.on_state = options->on_state,
+		.on_loss = options->on_loss,
 		.state_context = options->context,
+		.loop = synod->loop,
 		.hooks = &synod->hooks,
 		.on_stopped = on_stopped,
 		.stopped_context = synod,
@@ -125,6 +127,36 @@ open_parts(struct synod *synod, const struct synod_options *options)
 	return error;
 }
 
+/* A handle that the simulator runs has no loop besides. */
+static int
+open_loop(struct synod *synod, const struct synod_options *options)
+{
+	int error;
+
+	if (!options->own_loop || synod->mode == ACTOR_MANUAL)
+		return SYNOD_OK;
+	synod->loop = calloc(1, sizeof *synod->loop);
+	if (synod->loop == NULL)
+		return SYNOD_NO_MEMORY;
+	error = loop_init(synod->loop);
+	if (error == SYNOD_OK) {
+		synod->mode = ACTOR_MANUAL;
+		return SYNOD_OK;
+	}
+	free(synod->loop);
+	synod->loop = NULL;
+	return error;
+}
+
+static void
+close_loop(struct synod *synod)
+{
+	if (synod->loop == NULL)
+		return;
+	loop_fini(synod->loop);
+	free(synod->loop);
+}
+
 int
 handle_open(const struct environment *environment, const struct synod_options *options,
             struct synod **result)
@@ -140,11 +172,17 @@ handle_open(const struct environment *environment, const struct synod_options *o
 	synod->transport = environment->transport;
 	synod->clock = environment->clock;
 	synod->mode = environment->mode;
-	error = open_parts(synod, options != NULL ? options : &defaults);
+	if (options == NULL)
+		options = &defaults;
+	error = open_loop(synod, options);
 	if (error == SYNOD_OK)
+		error = open_parts(synod, options);
+	if (error == SYNOD_OK) {
 		*result = synod;
-	else
+	} else {
+		close_loop(synod);
 		free(synod);
+	}
 	return error;
 }
 
@@ -218,6 +256,7 @@ void
 handle_free(struct synod *synod)
 {
 	session_free(synod->session);
+	close_loop(synod);
 	hooks_fini(&synod->hooks);
 	waiter_fini(&synod->stopped);
 	call_pool_fini(&synod->pool);
@@ -233,8 +272,25 @@ synod_close(struct synod *synod)
 	if (synod == NULL || session_is_in_callback())
 		return;
 	handle_close(synod);
-	waiter_wait(&synod->stopped);
+	loop_wait(synod->loop, &synod->stopped);
 	handle_free(synod);
+}
+
+/* ---- in the application's own loop ---- */
+
+int
+synod_fd(struct synod *synod)
+{
+	return synod != NULL && synod->loop != NULL ? synod->loop->fd : -1;
+}
+
+int
+synod_dispatch(struct synod *synod)
+{
+	if (synod == NULL || synod->loop == NULL || session_is_in_callback())
+		return SYNOD_BAD_ARGUMENT;
+	loop_run(synod->loop);
+	return SYNOD_OK;
 }
 
 /* ---- questions that need no member ---- */

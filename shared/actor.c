@@ -44,6 +44,11 @@ struct actor {
 	struct actor_item stop_item; /* ACTOR_THREAD: the last item ever */
 	bool is_last_seen;           /* the thread's own */
 	bool is_stopped;
+	/* ACTOR_MANUAL: whoever posts is counted, since the actor may be run, and be over, before
+	 * it has called `wake`. */
+	void (*wake)(void *context);
+	void *wake_context;
+	atomic_uint posting;
 };
 
 static void
@@ -172,10 +177,10 @@ actor_new(const char *name, enum actor_mode mode, const struct actor_handler *ha
 	return actor;
 }
 
-void
-actor_post(struct actor *actor, struct actor_item *item)
+/* Returns how many items were pending before. */
+static unsigned
+push(struct actor *actor, struct actor_item *item)
 {
-	enum actor_mode mode = actor->mode;
 	unsigned before = atomic_fetch_add(&actor->pending, 1);
 	struct actor_item *newest = atomic_load_explicit(&actor->inbox, memory_order_relaxed);
 
@@ -183,12 +188,44 @@ actor_post(struct actor *actor, struct actor_item *item)
 		item->next = newest;
 	while (!atomic_compare_exchange_weak_explicit(&actor->inbox, &newest, item,
 	                                              memory_order_release, memory_order_relaxed));
+	return before;
+}
+
+static void
+post_and_wake(struct actor *actor, struct actor_item *item)
+{
+	atomic_fetch_add(&actor->posting, 1);
+	if (push(actor, item) == 0 && actor->wake != NULL)
+		actor->wake(actor->wake_context);
+	atomic_fetch_sub(&actor->posting, 1);
+}
+
+void
+actor_post(struct actor *actor, struct actor_item *item)
+{
+	enum actor_mode mode = actor->mode;
+	unsigned before;
+
+	if (mode == ACTOR_MANUAL) {
+		post_and_wake(actor, item);
+		return;
+	}
+	before = push(actor, item);
 	if (before > 0)
 		return;
 	if (mode == ACTOR_STRAND)
 		run(actor);
-	else if (mode == ACTOR_THREAD)
+	else
 		futex_wake(&actor->pending);
+}
+
+void
+actor_set_wake(struct actor *actor, void (*wake)(void *context), void *context)
+{
+	CHECK(actor->mode == ACTOR_MANUAL);
+
+	actor->wake = wake;
+	actor->wake_context = context;
 }
 
 bool
@@ -223,8 +260,8 @@ actor_stop(struct actor *actor)
 	}
 	if (actor->mode == ACTOR_MANUAL)
 		actor_run(actor);
-	/* A strand is about to be left by the thread that runs it. */
-	while (atomic_load(&actor->pending) > 0)
+	/* A strand is about to be left by the thread that runs it, a manual one by who posted. */
+	while (atomic_load(&actor->pending) > 0 || atomic_load(&actor->posting) > 0)
 		nanosleep(&pause, NULL);
 }
 

@@ -11,7 +11,8 @@
  *                 that never block (the member).
  *   ACTOR_THREAD  a thread of its own sleeps until something is posted; for
  *                 actors that block (journal, namespace, snapshot).
- *   ACTOR_MANUAL  runs only when actor_run() is called: the simulator, and tests.
+ *   ACTOR_MANUAL  runs only when actor_run() is called: the simulator, tests, and
+ *                 applications with a loop of their own.
  */
 #ifndef SHARED_ACTOR_H
 #define SHARED_ACTOR_H
@@ -48,8 +49,12 @@ struct actor *actor_new(const char *name, enum actor_mode mode, const struct act
  * touches nothing afterwards that a handler may free. */
 void actor_post(struct actor *actor, struct actor_item *item);
 
-/* ACTOR_MANUAL: handle everything posted; true if there was something. */
+/* ACTOR_MANUAL: handle everything posted; true if there was something.  One thread at a time. */
 bool actor_run(struct actor *actor);
+
+/* ACTOR_MANUAL: WAKE is called by whoever posts to an idle actor, which it must not run.  Before
+ * anything is posted. */
+void actor_set_wake(struct actor *actor, void (*wake)(void *context), void *context);
 
 /* Items posted and not yet handled, about. */
 unsigned actor_backlog(const struct actor *actor);

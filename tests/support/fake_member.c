@@ -69,6 +69,7 @@ fake_ensemble_new(void)
 	pthread_mutex_init(&ensemble->lock, NULL);
 	ensemble->writes = check_calloc(FAKE_WRITES_MAX, sizeof *ensemble->writes);
 	ensemble->answers = check_calloc(FAKE_WRITES_MAX, sizeof *ensemble->answers);
+	ensemble->watches = check_calloc(1, sizeof *ensemble->watches);
 	ensemble->revision = 100;
 	memset(ensemble->cluster_id, 0xc1, sizeof ensemble->cluster_id);
 	return ensemble;
@@ -78,9 +79,40 @@ void
 fake_ensemble_free(struct fake_ensemble *ensemble)
 {
 	pthread_mutex_destroy(&ensemble->lock);
+	free(ensemble->watches);
 	free(ensemble->writes);
 	free(ensemble->answers);
 	free(ensemble);
+}
+
+static uint64_t *
+ttl_of_lease(struct fake_ensemble *ensemble, uint64_t id)
+{
+	for (unsigned i = 0; i < ensemble->lease_count; i++)
+		if (ensemble->leases[i].id == id)
+			return &ensemble->leases[i].ttl_ms;
+	return NULL;
+}
+
+static void
+set_lease(struct fake_ensemble *ensemble, uint64_t id, uint64_t ttl_ms)
+{
+	uint64_t *ttl = ttl_of_lease(ensemble, id);
+
+	if (ttl == NULL) {
+		CHECK(ensemble->lease_count < FAKE_LEASES_MAX);
+		ensemble->leases[ensemble->lease_count].id = id;
+		ttl = &ensemble->leases[ensemble->lease_count++].ttl_ms;
+	}
+	*ttl = ttl_ms;
+}
+
+void
+fake_ensemble_set_lease(struct fake_ensemble *ensemble, uint64_t id, uint64_t ttl_ms)
+{
+	pthread_mutex_lock(&ensemble->lock);
+	set_lease(ensemble, id, ttl_ms);
+	pthread_mutex_unlock(&ensemble->lock);
 }
 
 static struct fake_session *
@@ -227,13 +259,36 @@ record_write(struct fake_ensemble *ensemble, const struct request *request)
 	struct slice path = slice_of("");
 
 	cursor_init(&cursor, request->body);
-	if (request->op != OP_TXN && request->op != OP_SESSION_CLOSE) {
+	if (request->op != OP_TXN && request->op != OP_SESSION_CLOSE &&
+	    request->op != OP_LEASE_GRANT && request->op != OP_REVOKE) {
 		cursor_array(&cursor);
 		path = cursor_string(&cursor);
 	}
 	CHECK(ensemble->write_count < FAKE_WRITES_MAX);
 	snprintf(ensemble->writes[ensemble->write_count++], FAKE_NAME_SIZE, "%s %.*s",
 	         op_name(request->op), (int)path.size, (const char *)path.bytes);
+}
+
+static uint64_t
+first_number(struct slice body)
+{
+	struct cursor cursor;
+	uint64_t number;
+
+	cursor_init(&cursor, body);
+	cursor_array(&cursor);
+	number = cursor_u64(&cursor);
+	CHECK(!cursor.failed);
+	return number;
+}
+
+static uint64_t
+grant_lease(struct fake_ensemble *ensemble, struct slice body)
+{
+	uint64_t id = 500 + ensemble->lease_count;
+
+	set_lease(ensemble, id, first_number(body));
+	return id;
 }
 
 /* Use up the number: SYNOD_OK with *VERSION, the answer kept, or why it cannot be. */
@@ -263,7 +318,11 @@ execute(struct fake_ensemble *ensemble, uint64_t id, const struct request *reque
 		record_write(ensemble, request);
 	if (request->op == OP_SESSION_CLOSE)
 		session->has_ended = true;
-	*version = ensemble->write_count;
+	*version = refusal == SYNOD_OK && request->op == OP_LEASE_GRANT
+	                   ? grant_lease(ensemble, request->body)
+	                   : ensemble->write_count;
+	if (refusal == SYNOD_OK && request->op == OP_REVOKE)
+		set_lease(ensemble, first_number(request->body), 0);
 	CHECK(ensemble->answer_count < FAKE_WRITES_MAX);
 	ensemble->answers[ensemble->answer_count].session = id;
 	ensemble->answers[ensemble->answer_count].seq = request->seq;
@@ -283,8 +342,10 @@ write_node(const struct asked *asked, int refusal, bool is_answered)
 
 	asked->member->last_acknowledged = request->acknowledged;
 	if (error == SYNOD_OK && request->op != OP_TXN) {
-		pack_array(&result, 1);
+		pack_array(&result, request->op == OP_LEASE_GRANT ? 2 : 1);
 		pack_u64(&result, version);
+		if (request->op == OP_LEASE_GRANT)
+			pack_u64(&result, *ttl_of_lease(ensemble, version));
 	} else if (error == SYNOD_OK) {
 		pack_array(&result, 3);
 		pack_bool(&result, true);
@@ -374,11 +435,33 @@ tell_status(const struct asked *asked)
 }
 
 static void
+watch(const struct asked *asked)
+{
+	struct fake_ensemble *ensemble = asked->member->ensemble;
+	struct buffer result = BUFFER_EMPTY;
+	uint64_t first;
+
+	if (asked->request->op == OP_UNWATCH) {
+		fake_watches_end(ensemble->watches, asked->connection, asked->request->body);
+		pack_array(&result, 0);
+	} else {
+		first = fake_watches_add(ensemble->watches, asked->connection, asked->request->body,
+		                         ensemble->revision);
+		pack_array(&result, 1);
+		pack_u64(&result, first);
+	}
+	answer(asked->connection, asked->request->xid, SYNOD_OK, ensemble->revision,
+	       buffer_slice(&result));
+	buffer_fini(&result);
+}
+
+static void
 serve(const struct asked *asked)
 {
 	switch (op_class(asked->request->op)) {
 	case OP_CLASS_READ: read_node(asked); return;
 	case OP_CLASS_WRITE: write_node(asked, SYNOD_OK, true); return;
+	case OP_CLASS_WATCH: watch(asked); return;
 	default: break;
 	}
 	switch (asked->request->op) {
@@ -528,24 +611,46 @@ on_ping(struct fake_member *member, struct connection *connection, const struct 
 	send_buffer(connection, &out);
 }
 
+/* The ttl of each of the leases that CURSOR is at. */
+static void
+answer_leases(struct fake_ensemble *ensemble, struct buffer *out, struct cursor *cursor,
+              uint32_t count)
+{
+	pack_array(out, count);
+	ensemble->lease_keepalives += count;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t *ttl_ms = ttl_of_lease(ensemble, cursor_u64(cursor));
+
+		pack_u64(out, ttl_ms != NULL ? *ttl_ms : 0);
+	}
+	CHECK(!cursor->failed);
+}
+
 static void
 on_keepalive(struct fake_member *member, struct connection *connection, const struct frame *frame)
 {
 	struct fake_session *session = session_by_id(member->ensemble, *session_of(connection));
 	struct buffer out = BUFFER_EMPTY;
+	struct cursor cursor;
+	uint32_t field_count;
+	uint32_t lease_count;
 	size_t begin;
 	int error = member->keepalive_error;
 
 	member->keepalive_count++;
 	if (!member->answers_keepalives)
 		return;
-	if (session == NULL)
-		error = SYNOD_SESSION_ENDED;
+	cursor_init(&cursor, frame->body);
+	field_count = cursor_array(&cursor);
 	begin = frame_begin(&out, FRAME_ALIVE);
-	pack_array(&out, 3);
-	pack_u64(&out, number_in(frame));
+	pack_array(&out, 4);
+	pack_u64(&out, cursor_u64(&cursor));
+	lease_count = field_count > 1 ? cursor_array(&cursor) : 0;
+	if (session == NULL && (*session_of(connection) != 0 || lease_count == 0))
+		error = SYNOD_SESSION_ENDED;
 	pack_u64(&out, (uint64_t)error);
 	pack_u64(&out, session != NULL ? session->timeout_ms : 0);
+	answer_leases(member->ensemble, &out, &cursor, lease_count);
 	frame_end(&out, begin);
 	send_buffer(connection, &out);
 }
@@ -603,6 +708,9 @@ on_closed(struct connection *connection, int error)
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
 		if (member->connections[i] == connection)
 			member->connections[i] = NULL;
+	lock(member);
+	fake_watches_forget(member->ensemble->watches, connection);
+	unlock(member);
 	free(connection->context);
 	connection_release(connection);
 	member->open_count--;

@@ -14,8 +14,10 @@
 
 #include "shared/clock.h"
 #include "shared/connection.h"
+#include "tests/support/fake_watch.h"
 
 #define FAKE_SESSIONS_MAX 8
+#define FAKE_LEASES_MAX   1200
 #define FAKE_WRITES_MAX   20000
 #define FAKE_FAULTS_MAX   32
 #define FAKE_NAME_SIZE    64
@@ -45,6 +47,14 @@ struct fake_ensemble {
 	unsigned answer_count;
 	uint64_t revision;
 	uint8_t cluster_id[CLUSTER_ID_SIZE];
+	/* A ttl of 0: it has ended. */
+	struct {
+		uint64_t id;
+		uint64_t ttl_ms;
+	} leases[FAKE_LEASES_MAX];
+	unsigned lease_count;
+	unsigned lease_keepalives; /* leases named in keepalives */
+	struct fake_watches *watches;
 };
 
 enum fake_action {
@@ -84,6 +94,9 @@ struct fake_member;
 
 struct fake_ensemble *fake_ensemble_new(void);
 void fake_ensemble_free(struct fake_ensemble *ensemble);
+
+/* A lease that somebody granted.  TTL_MS 0 ends it. */
+void fake_ensemble_set_lease(struct fake_ensemble *ensemble, uint64_t id, uint64_t ttl_ms);
 
 /* MODE: ACTOR_STRAND over a real transport, ACTOR_MANUAL in a fake world. */
 struct fake_member *fake_member_new(struct fake_ensemble *ensemble, struct transport *transport,
