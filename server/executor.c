@@ -8,9 +8,11 @@
 #include "server/flusher.h"
 #include "server/paxos/codec.h"
 #include "server/status.h"
+#include "server/watches.h"
 #include "shared/check.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/planted.h"
 
 /* Items that the executor gets. */
 enum {
@@ -18,6 +20,13 @@ enum {
 	ITEM_READ,
 	ITEM_SURVEY,
 	ITEM_TICK,
+	ITEM_FORGET,
+	ITEM_CATCH_UP,
+};
+
+struct forget_item {
+	struct actor_item item;
+	uint64_t connection;
 };
 
 /* A read that waits longer for its slot is given back to the client to try elsewhere. */
@@ -41,6 +50,9 @@ struct executor {
 	struct buffer result;
 	struct buffer scratch;
 	struct flusher flusher;
+	struct watches *watches;
+	struct actor_item catch_up_item;
+	bool is_catching_up; /* the item is posted */
 	atomic_bool is_ticking;
 	struct actor_item tick_item;
 	bool has_failed;
@@ -99,12 +111,60 @@ is_answered_by_member(const struct pending *pending)
 	       pending->op == OP_SESSION_CLOSE;
 }
 
-/* Answer, or prepare the answer for the member, and hand the request back with the next report. */
+/* Write the response that is packed, unless the member does, and hand the request back with the
+ * next report. */
+static void
+hand_back(struct executor *executor, struct pending *pending)
+{
+	if (!is_answered_by_member(pending)) {
+		pending_write(pending, buffer_slice(&pending->response), &executor->scratch);
+		buffer_fini(&pending->response);
+		flusher_touch(&executor->flusher, pending->connection);
+	}
+	pending->next = executor->done;
+	executor->done = pending;
+}
+
+/* Those that waited for the events that they reflect. */
+static void
+hand_back_released(struct executor *executor)
+{
+	struct pending *pending = watches_released(executor->watches);
+
+	while (pending) {
+		struct pending *next = pending->next;
+
+		hand_back(executor, pending);
+		pending = next;
+	}
+}
+
+static void
+finish_packed(struct executor *executor, struct pending *pending, uint64_t revision, bool must_hold)
+{
+	if (must_hold)
+		watches_hold(executor->watches, pending, revision);
+	else
+		hand_back(executor, pending);
+}
+
+static bool
+must_hold(const struct executor *executor, const struct pending *pending, uint64_t revision)
+{
+	return pending->op != OP_WATCH && pending->op != OP_UNWATCH &&
+	       watches_must_hold(executor->watches, pending->connection->id, revision);
+}
+
+/* Answer, or keep the answer for the member or until its time, and hand the request back with the
+ * next report. */
 static void
 finish(struct executor *executor, struct pending *pending, int error, uint64_t revision,
        uint64_t stale_ms, struct slice result, uint64_t bound_session)
 {
-	if (is_answered_by_member(pending)) {
+	bool is_held = must_hold(executor, pending, revision);
+
+	buffer_clear(&pending->response);
+	if (is_held || is_answered_by_member(pending)) {
 		response_encode_head(&pending->response, pending->xid, error, revision, stale_ms);
 		if (result.size > 0)
 			pack_raw(&pending->response, result);
@@ -112,10 +172,11 @@ finish(struct executor *executor, struct pending *pending, int error, uint64_t r
 			pack_nil(&pending->response);
 		pending->error = error;
 		pending->bound_session = bound_session;
-	} else {
-		pending_answer(pending, error, revision, stale_ms, result, &executor->scratch);
-		flusher_touch(&executor->flusher, pending->connection);
+		finish_packed(executor, pending, revision, is_held);
+		return;
 	}
+	pending_answer(pending, error, revision, stale_ms, result, &executor->scratch);
+	flusher_touch(&executor->flusher, pending->connection);
 	pending->next = executor->done;
 	executor->done = pending;
 }
@@ -160,9 +221,20 @@ apply_entry(struct executor *executor, uint64_t slot, const struct entry *entry,
 	}
 }
 
+/* A failure is one of the database; whoever is to be told will be, from the history. */
+static void
+publish(struct executor *executor, uint64_t slot, bool has_changes)
+{
+	int error = watches_publish(executor->watches, executor->namespace, slot, has_changes);
+
+	if (error)
+		break_off(executor, error, "cannot read the history");
+}
+
 static void
 apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
 {
+	bool is_command = row->entry->kind == ENTRY_COMMAND;
 	struct applied applied = {0};
 	int error;
 
@@ -183,9 +255,13 @@ apply_row(struct executor *executor, uint64_t slot, struct apply_row *row)
 		executor->checkpoint_slot = slot;
 		executor->checkpoint = namespace_hash(executor->namespace);
 	}
+	if (!PLANTED(EVENT_AFTER_ANSWER))
+		publish(executor, slot, is_command);
 	if (row->pending)
 		finish(executor, row->pending, applied.error, applied.revision, 0,
 		       buffer_slice(&executor->result), applied.session_opened);
+	if (PLANTED(EVENT_AFTER_ANSWER))
+		publish(executor, slot, is_command);
 }
 
 /* A row of a feed that was broken off.  It is chosen, and will be fed again: who asked may ask
@@ -233,6 +309,12 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 	case OP_SESSION_ATTACH:
 		return namespace_attach(namespace, pending->session, body, error,
 		                        &executor->result);
+	case OP_WATCH:
+		return watches_start(executor->watches, namespace, pending, error, revision,
+		                     &executor->result);
+	case OP_UNWATCH:
+		*error = watches_end(executor->watches, pending, &executor->result);
+		return SYNOD_OK;
 	default:
 		return namespace_read(namespace, pending->op, body, error, revision,
 		                      &executor->result);
@@ -242,9 +324,15 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 static void
 serve(struct executor *executor, struct pending *pending)
 {
+	bool is_watch = pending->op == OP_WATCH || pending->op == OP_UNWATCH;
 	uint64_t revision = 0;
 	int error = SYNOD_OK, failure;
 
+	if (pending->response.size > 0) {
+		finish_packed(executor, pending, pending->index,
+		              must_hold(executor, pending, pending->index));
+		return;
+	}
 	buffer_clear(&executor->result);
 	failure = read_one(executor, pending, &error, &revision);
 	if (failure) {
@@ -254,6 +342,10 @@ serve(struct executor *executor, struct pending *pending)
 	}
 	finish(executor, pending, error, revision, pending->stale_ms,
 	       buffer_slice(&executor->result), error == SYNOD_OK ? pending->session : 0);
+	if (is_watch) {
+		watches_begin(executor->watches);
+		hand_back_released(executor);
+	}
 }
 
 static bool
@@ -264,6 +356,8 @@ is_readable(const struct executor *executor, const struct pending *pending)
 	if (executor->is_down)
 		return false;
 	applied = namespace_applied(executor->namespace);
+	if (pending->op == OP_WATCH && !watches_may_start(executor->watches, pending))
+		return false;
 	return applied >= pending->index && applied >= executor->floor;
 }
 
@@ -300,6 +394,56 @@ give_up_waiting(struct executor *executor, uint64_t now_ms)
 		*link = pending->next;
 		finish(executor, pending, SYNOD_RETRY, 0, 0, (struct slice){0}, 0);
 	}
+}
+
+/* ---- watches ---- */
+
+/* The connection is gone, and those of its watches that were not started yet never will be. */
+static void
+forget(struct executor *executor, struct forget_item *item)
+{
+	struct pending **link = &executor->waiting;
+
+	while (*link) {
+		struct pending *pending = *link;
+
+		if (pending->op != OP_WATCH || pending->connection->id != item->connection) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		finish(executor, pending, SYNOD_CLOSED, 0, 0, (struct slice){0}, 0);
+	}
+	watches_forget(executor->watches, item->connection);
+	hand_back_released(executor);
+	free(item);
+}
+
+/* One slice, so that requests in between need not wait for long. */
+static void
+catch_up(struct executor *executor)
+{
+	int error;
+
+	executor->is_catching_up = false;
+	if (executor->is_down || executor->has_failed ||
+	    !watches_want_to_catch_up(executor->watches, namespace_applied(executor->namespace)))
+		return;
+	error = watches_catch_up(executor->watches, executor->namespace);
+	if (error)
+		break_off(executor, error, "cannot read the history");
+	hand_back_released(executor);
+}
+
+static void
+want_to_catch_up(struct executor *executor)
+{
+	if (executor->is_catching_up || executor->is_down ||
+	    !watches_want_to_catch_up(executor->watches, namespace_applied(executor->namespace)))
+		return;
+	executor->is_catching_up = true;
+	executor->catch_up_item.kind = ITEM_CATCH_UP;
+	actor_post(executor->actor, &executor->catch_up_item);
 }
 
 /* ---- committing and reporting ---- */
@@ -501,7 +645,12 @@ on_item(void *owner, struct actor_item *item)
 		executor->is_ticking = false;
 		if (executor->is_down)
 			reopen(executor);
+		watches_tick(executor->watches, clock_now_ms(executor->options.clock));
+		if (executor->waiting)
+			serve_waiting(executor);
 		return;
+	case ITEM_FORGET: forget(executor, (struct forget_item *)item); return;
+	case ITEM_CATCH_UP: catch_up(executor); return;
 	default: CHECK(!"an item that the executor knows");
 	}
 }
@@ -516,6 +665,7 @@ on_idle(void *owner)
 		return;
 	if (executor->waiting)
 		give_up_waiting(executor, now_ms);
+	want_to_catch_up(executor);
 	flusher_flush(&executor->flusher);
 	report(executor);
 	if (!executor->is_down && namespace_is_dirty(executor->namespace) &&
@@ -537,6 +687,7 @@ executor_new(const struct executor_options *options)
 	executor->namespace = options->namespace;
 	executor->database = options->database;
 	executor->reported = namespace_applied(options->namespace);
+	executor->watches = watches_new(&executor->flusher);
 	executor->actor = actor_new("executor", options->mode, &handler, executor);
 	CHECK(executor->actor);
 	return executor;
@@ -566,6 +717,23 @@ executor_read(struct executor *executor, struct pending *pending)
 {
 	pending->item.kind = ITEM_READ;
 	actor_post(executor->actor, &pending->item);
+}
+
+void
+executor_relay(struct executor *executor, struct pending *pending)
+{
+	CHECK(pending->response.size > 0);
+	executor_read(executor, pending);
+}
+
+void
+executor_forget(struct executor *executor, uint64_t connection)
+{
+	struct forget_item *item = check_calloc(1, sizeof *item);
+
+	item->item.kind = ITEM_FORGET;
+	item->connection = connection;
+	actor_post(executor->actor, &item->item);
 }
 
 void
@@ -604,6 +772,8 @@ executor_stop(struct executor *executor)
 {
 	actor_stop(executor->actor);
 	give_up_waiting(executor, UINT64_MAX);
+	watches_close(executor->watches);
+	hand_back_released(executor);
 	flusher_flush(&executor->flusher);
 	report(executor);
 	if (!executor->has_failed && !executor->is_down && namespace_is_dirty(executor->namespace))
@@ -621,6 +791,7 @@ executor_free(struct executor *executor)
 		namespace_close(executor->namespace);
 	if (executor->database)
 		database_close(executor->database);
+	watches_free(executor->watches);
 	free(executor->session_events);
 	buffer_fini(&executor->result);
 	buffer_fini(&executor->scratch);

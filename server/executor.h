@@ -103,9 +103,16 @@ struct executor *executor_new(const struct executor_options *options);
 struct apply_item *apply_item_new(uint64_t first, uint32_t capacity, uint64_t generation);
 void executor_apply(struct executor *executor, struct apply_item *item);
 
-/* A read (GET, STAT, LIST, LOG), SESSION_ATTACH, STATUS or MEMBERS: answered once applied >= index.
+/* A read, WATCH, UNWATCH, SESSION_ATTACH, STATUS or MEMBERS: answered once applied >= index.
  * STATUS and MEMBERS carry the member's half of the answer in pending->body, see status.h. */
 void executor_read(struct executor *executor, struct pending *pending);
+
+/* The leader has answered a forwarded write: pending->response, true at pending->index.  It goes to
+ * the client once the watches of its connection were told everything up to there. */
+void executor_relay(struct executor *executor, struct pending *pending);
+
+/* This connection is gone, with its watches. */
+void executor_forget(struct executor *executor, uint64_t connection);
 
 /* Answer with a survey_item. */
 void executor_survey(struct executor *executor, uint64_t slot);

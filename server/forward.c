@@ -1,5 +1,6 @@
 /* Forwarding: writes that reach a member that does not lead, and their answers. */
 #include "server/state.h"
+#include "shared/check.h"
 #include "shared/error.h"
 
 void
@@ -67,6 +68,23 @@ forward_on_request(struct member *member, uint64_t from, struct slice body)
 	return SYNOD_OK;
 }
 
+/* The events that the response reflects come first, if its connection has watches. */
+static void
+answer(struct member *member, struct pending *pending, struct slice packed)
+{
+	struct response response;
+
+	if (!pending->client || !pending->client->is_watching ||
+	    response_decode(packed, &response) != SYNOD_OK) {
+		pending_answer_packed(member, pending, packed);
+		return;
+	}
+	buffer_append(&pending->response, packed.bytes, packed.size);
+	CHECK(!pending->response.failed);
+	pending->index = response.revision;
+	executor_relay(member->executor, pending);
+}
+
 int
 forward_on_response(struct member *member, uint64_t from, struct slice body)
 {
@@ -87,7 +105,7 @@ forward_on_response(struct member *member, uint64_t from, struct slice body)
 		struct pending *pending = *slot;
 
 		*slot = NULL;
-		pending_answer_packed(member, pending, packed);
+		answer(member, pending, packed);
 	}
 	return SYNOD_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "server/state.h"
 #include "shared/check.h"
+#include "shared/error.h"
 
 void
 reads_add(struct member *member, struct pending *pending)
@@ -58,6 +59,9 @@ finish_batch(struct member *member, struct read_batch *batch, int error, uint64_
 		struct pending *pending = batch->reads;
 
 		batch->reads = pending->next;
+		/* The executor has forgotten a connection that is gone, and must not start anew. */
+		if (!error && pending->op == OP_WATCH && pending->client->is_gone)
+			error = SYNOD_CLOSED;
 		if (error) {
 			pending_fail(member, pending, error, NULL);
 			continue;

@@ -54,8 +54,9 @@ requests_check_write(const struct request *request, const char **why)
 	struct transaction transaction;
 	struct operation operation;
 
-	if (request->op == OP_SESSION_CLOSE)
-		return SYNOD_OK;
+	if (request->op == OP_SESSION_CLOSE || request->op == OP_LEASE_GRANT ||
+	    request->op == OP_REVOKE)
+		return SYNOD_OK; /* the namespace looks at their few numbers itself */
 	if (request->op == OP_TXN)
 		return transaction_decode(request->body, &transaction, why);
 	return operation_decode(request->op, request->body, &operation, why);
@@ -123,6 +124,30 @@ take_read(struct member *member, struct pending *pending, const struct request *
 	executor_read(member->executor, pending);
 }
 
+/* Started at a confirmed index, so that a member that lags does not take what the client was told
+ * elsewhere for the future.  From here on answers to this connection go through the executor. */
+static void
+take_watch(struct member *member, struct pending *pending, const struct request *request)
+{
+	struct watch_request watch;
+	const char *why = NULL;
+	int error = SYNOD_OK;
+
+	if (request->op == OP_WATCH)
+		error = watch_request_decode(request->body, &watch, &why);
+	if (error) {
+		pending_fail(member, pending, error, why);
+		return;
+	}
+	pending_set_body(member, pending, request->body.bytes, request->body.size);
+	if (request->op == OP_UNWATCH) {
+		executor_read(member->executor, pending);
+		return;
+	}
+	pending->client->is_watching = true;
+	reads_add(member, pending);
+}
+
 static void
 take_attach(struct member *member, struct pending *pending, const struct request *request)
 {
@@ -178,6 +203,8 @@ on_request(void *owner, struct client *client, const struct request *arrived)
 		take_write(member, pending, &request);
 	else if (class == OP_CLASS_READ)
 		take_read(member, pending, &request);
+	else if (class == OP_CLASS_WATCH)
+		take_watch(member, pending, &request);
 	else
 		about_take(member, pending, &request);
 }
@@ -185,8 +212,11 @@ on_request(void *owner, struct client *client, const struct request *arrived)
 static void
 on_gone(void *owner, struct client *client)
 {
-	(void)owner;
-	(void)client; /* its requests go on; their answers are dropped with the connection */
+	struct member *member = owner;
+
+	/* Its requests go on; their answers are dropped with the connection. */
+	if (client->is_watching)
+		executor_forget(member->executor, client->connection->id);
 }
 
 const struct clients_handler requests_handler = {
