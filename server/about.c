@@ -1,4 +1,4 @@
-/* Requests about the member itself: STATUS, MEMBERS, TRANSFER. */
+/* Requests about the member itself: STATUS, MEMBERS, TRANSFER, SESSIONS. */
 #include <stdio.h>
 #include <string.h>
 
@@ -103,11 +103,86 @@ take_transfer(struct member *member, struct pending *pending, const struct reque
 	pending_fail(member, pending, SYNOD_OK, NULL);
 }
 
+static void
+take_sessions(struct member *member, struct pending *pending, const struct request *request)
+{
+	struct cursor cursor;
+	uint32_t count;
+
+	cursor_init(&cursor, request->body);
+	count = cursor_array(&cursor);
+	cursor_u64(&cursor);
+	cursor_u64(&cursor);
+	if (count < 2 || cursor.failed) {
+		pending_fail(member, pending, SYNOD_BAD_MESSAGE,
+		             "SESSIONS needs [after id, limit]");
+		return;
+	}
+	pending_set_body(member, pending, request->body.bytes, request->body.size);
+	executor_read(member->executor, pending);
+}
+
+/* Copy the executor's rows, each with the time that remains, if this member leads. */
+static void
+complete_rows(struct member *member, struct cursor *rows)
+{
+	struct buffer *out = &member->body;
+	bool is_leader = member_leads(member);
+	uint32_t count = cursor_array(rows);
+
+	pack_bool(out, is_leader);
+	pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t session, remaining_ms;
+
+		cursor_array(rows);
+		session = cursor_u64(rows);
+		pack_array(out, 4);
+		pack_u64(out, session);
+		pack_bool(out, cursor_bool(rows));
+		pack_u64(out, cursor_u64(rows));
+		cursor_leave(rows);
+		if (is_leader &&
+		    sessions_remaining(member->sessions, session, member->now_ms, &remaining_ms))
+			pack_u64(out, remaining_ms);
+		else
+			pack_nil(out);
+	}
+	cursor_leave(rows);
+}
+
+void
+about_complete_sessions(struct member *member, struct pending *pending)
+{
+	struct response response;
+	struct cursor cursor;
+
+	CHECK(response_decode(buffer_slice(&pending->response), &response) == SYNOD_OK);
+	if (response.error != SYNOD_OK) {
+		pending_answer_packed(member, pending, buffer_slice(&pending->response));
+		return;
+	}
+	buffer_clear(&member->body);
+	response_encode_head(&member->body, response.xid, SYNOD_OK, response.revision, 0);
+	pack_array(&member->body, 3);
+	cursor_init(&cursor, response.result);
+	cursor_array(&cursor);
+	complete_rows(member, &cursor);
+	pack_bool(&member->body, cursor_bool(&cursor));
+	cursor_leave(&cursor);
+	CHECK(cursor_finish(&cursor) == SYNOD_OK && !member->body.failed);
+	pending_answer_packed(member, pending, buffer_slice(&member->body));
+}
+
 void
 about_take(struct member *member, struct pending *pending, const struct request *request)
 {
 	if (request->op == OP_TRANSFER) {
 		take_transfer(member, pending, request);
+		return;
+	}
+	if (request->op == OP_SESSIONS) {
+		take_sessions(member, pending, request);
 		return;
 	}
 	pending->body = (uint8_t *)status_half_of(member);

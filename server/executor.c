@@ -108,7 +108,7 @@ static bool
 is_answered_by_member(const struct pending *pending)
 {
 	return pending->op == OP_SESSION_OPEN || pending->op == OP_SESSION_ATTACH ||
-	       pending->op == OP_SESSION_CLOSE;
+	       pending->op == OP_SESSION_CLOSE || pending->op == OP_SESSIONS;
 }
 
 /* Write the response that is packed, unless the member does, and hand the request back with the
@@ -193,8 +193,8 @@ note_session(struct executor *executor, uint64_t session, uint64_t timeout_ms)
 		                                         executor->session_capacity *
 		                                                 sizeof *executor->session_events);
 	}
-	executor->session_events[executor->session_count++] =
-		(struct session_event){session, timeout_ms};
+	executor->session_events[executor->session_count++] = (struct session_event){
+		session, timeout_ms, namespace_is_lease(executor->namespace, session)};
 }
 
 static int
@@ -305,6 +305,9 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 	case OP_MEMBERS:
 		members_encode(&executor->result, (const struct status_half *)pending->body,
 		               namespace);
+		return SYNOD_OK;
+	case OP_SESSIONS:
+		sessions_encode(&executor->result, body, namespace);
 		return SYNOD_OK;
 	case OP_SESSION_ATTACH:
 		return namespace_attach(namespace, pending->session, body, error,
@@ -498,6 +501,8 @@ report(struct executor *executor)
 	item->item.kind = EXECUTOR_ITEM_PROGRESS;
 	item->applied = applied;
 	item->uptime_ms = executor->is_down ? 0 : namespace_uptime_ms(executor->namespace);
+	item->next_due_ms =
+		executor->is_down ? UINT64_MAX : namespace_next_due_ms(executor->namespace);
 	item->done = executor->done;
 	item->checkpoint_slot = executor->checkpoint_slot;
 	item->checkpoint = executor->checkpoint;
@@ -547,11 +552,20 @@ reopen(struct executor *executor)
 
 /* ---- surveys ---- */
 
+struct surveyed {
+	struct survey_item *item;
+	struct namespace *namespace;
+};
+
 static void
 survey_session(void *context, uint64_t session, uint64_t generation, uint64_t timeout_ms)
 {
-	struct survey_item *survey = context;
+	struct surveyed *surveyed = context;
+	struct survey_item *survey = surveyed->item;
+	bool is_lease = namespace_is_lease(surveyed->namespace, session);
 
+	if (PLANTED(LEASE_NOT_SURVEYED) && is_lease)
+		return;
 	if (survey->session_count == survey->session_capacity) {
 		survey->session_capacity =
 			survey->session_capacity ? survey->session_capacity * 2 : 64;
@@ -559,7 +573,7 @@ survey_session(void *context, uint64_t session, uint64_t generation, uint64_t ti
 			survey->sessions, survey->session_capacity * sizeof *survey->sessions);
 	}
 	survey->sessions[survey->session_count++] =
-		(struct survey_session){session, generation, timeout_ms};
+		(struct survey_session){session, generation, timeout_ms, is_lease};
 }
 
 static void
@@ -599,8 +613,8 @@ survey(struct executor *executor, struct survey_item *item)
 		survey_free(item); /* the member asks again when the feed begins anew */
 		return;
 	}
-	error = namespace_each_session(executor->namespace, survey_session, item);
-
+	error = namespace_each_session(executor->namespace, survey_session,
+	                               &(struct surveyed){item, executor->namespace});
 	if (!error)
 		error = namespace_each_member(executor->namespace, survey_member, item);
 	if (error)

@@ -35,6 +35,7 @@ struct apply_item {
 struct session_event {
 	uint64_t session;
 	uint64_t timeout_ms; /* 0: it ended */
+	bool is_lease;
 };
 
 /* What the member learns after a run of work; freed by the member with progress_free(). */
@@ -42,6 +43,7 @@ struct progress_item {
 	struct actor_item item;
 	uint64_t applied;
 	uint64_t uptime_ms;
+	uint64_t next_due_ms; /* namespace_next_due_ms() */
 	struct pending *done;     /* answered, or (SESSION_*) to be answered by the member */
 	uint64_t checkpoint_slot; /* newest multiple of CHECKPOINT_SLOTS applied; 0: none yet */
 	struct state_hash checkpoint;
@@ -60,7 +62,7 @@ struct rewound_item {
 	uint64_t generation;
 };
 
-/* All sessions and recorded members, for a new leader. */
+/* All sessions, leases and recorded members, for a new leader. */
 struct survey_item {
 	struct actor_item item;
 	uint64_t asked_at; /* the slot of the LEADER_START that asked */
@@ -70,6 +72,7 @@ struct survey_item {
 		uint64_t session;
 		uint64_t generation;
 		uint64_t timeout_ms;
+		bool is_lease;
 	} * sessions;
 	uint32_t member_count;
 	struct survey_member {

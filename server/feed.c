@@ -79,14 +79,17 @@ feed_on_progress(struct member *member, struct progress_item *item)
 		if (item->sessions[i].timeout_ms == 0)
 			sessions_remove(member->sessions, item->sessions[i].session);
 		else if (member->view.role == ROLE_LEADER)
-			sessions_add(member->sessions, item->sessions[i].session, 1,
-			             item->sessions[i].timeout_ms, member->now_ms);
+			sessions_add(member->sessions, item->sessions[i].session,
+			             item->sessions[i].is_lease, 1, item->sessions[i].timeout_ms,
+			             member->now_ms);
 	}
 	item->done = NULL;
 	while (pending) {
 		struct pending *next = pending->next;
 
-		if (pending->response.size > 0)
+		if (pending->response.size > 0 && pending->op == OP_SESSIONS)
+			about_complete_sessions(member, pending);
+		else if (pending->response.size > 0)
 			pending_answer_packed(member, pending, buffer_slice(&pending->response));
 		else
 			pending_free(member, pending);

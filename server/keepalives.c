@@ -1,6 +1,6 @@
 /*
  * Keepalives: never logged, answered only once a quorum has confirmed the leader
- * since they arrived, and expiry of the sessions and leases that fell silent.
+ * since they arrived.
  *
  * A member gathers its clients' keepalives of one run into a batch.  On the leader
  * the batch renews the deadlines at once and waits for one confirmed index, which
@@ -20,9 +20,6 @@
 
 /* Rows held while no leader answers; more are dropped, their clients send new ones. */
 #define HELD_MAX 100000
-
-/* Expiries proposed in one look. */
-#define EXPIRE_LIMIT 1000
 
 static struct keepalive_batch *
 batch_new(struct member *member)
@@ -188,7 +185,8 @@ renew(struct member *member, struct keepalive_batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct keepalive *row = &batch->rows[i];
 
-		if (!sessions_renew(member->sessions, row->id, member->now_ms, &row->timeout_ms))
+		if (!sessions_renew(member->sessions, row->id, row->is_lease, member->now_ms,
+		                    &row->timeout_ms))
 			row->timeout_ms = 0;
 	}
 }
@@ -390,21 +388,6 @@ keepalives_on_leader_change(struct member *member)
 	}
 }
 
-static void
-propose_expiry(void *context, uint64_t session, uint64_t generation)
-{
-	struct member *member = context;
-	struct command command = {
-		.type = COMMAND_EXPIRE,
-		.session = session,
-		.generation = generation,
-		.ballot = {member->view.ballot.epoch, member->view.ballot.round,
-	                   member->view.ballot.member},
-	};
-
-	proposals_add_command(member, &command);
-}
-
 void
 keepalives_tick(struct member *member)
 {
@@ -420,9 +403,6 @@ keepalives_tick(struct member *member)
 		*link = batch->next;
 		hold_again(member, batch);
 	}
-	if (member_leads(member) && !member->is_full)
-		sessions_expire(member->sessions, member->now_ms, EXPIRE_LIMIT, propose_expiry,
-		                member);
 }
 
 void

@@ -235,6 +235,8 @@ on_progress(struct member *member, struct progress_item *item)
 	struct paxos_event event = {.type = EVENT_APPLIED, .applied = item->applied};
 
 	feed_on_progress(member, item);
+	member->next_due_ms = item->next_due_ms;
+	member->applied_uptime_ms = item->uptime_ms;
 	if (item->applied > member->applied) {
 		member->applied = item->applied;
 		member->feed_progress_ms = member->now_ms;
@@ -268,7 +270,8 @@ on_survey(struct member *member, struct survey_item *item)
 		member->serving_since_ms = member->now_ms;
 		for (uint32_t i = 0; i < item->session_count; i++)
 			sessions_add(member->sessions, item->sessions[i].session,
-			             item->sessions[i].generation, item->sessions[i].timeout_ms,
+			             item->sessions[i].is_lease, item->sessions[i].generation,
+			             item->sessions[i].timeout_ms,
 			             member->now_ms - (PLANTED(NO_GRACE)
 			                                       ? item->sessions[i].timeout_ms / 2
 			                                       : 0));
@@ -312,6 +315,7 @@ housekeep(struct member *member)
 	clients_tick(member->clients, member->now_ms);
 	forward_tick(member);
 	keepalives_tick(member);
+	expiry_tick(member);
 	peers_tick(member);
 	tell_stalls(member);
 	if (member->now_ms >= member->actors_ticked_ms + ACTOR_TICK_MS) {
@@ -626,6 +630,7 @@ member_new(const struct member_options *options, struct member **result, char *w
 	member->now_ms = clock_now_ms(options->clock);
 	member->started_ms = member->now_ms;
 	member->sessions = sessions_new();
+	member->next_due_ms = UINT64_MAX;
 	if (member->options.in_flight_max == 0)
 		member->options.in_flight_max = IN_FLIGHT_MAX;
 	member->slot_count = member->options.in_flight_max * SLOTS_PER_FLIGHT;

@@ -43,7 +43,8 @@ proposals_add_command(struct member *member, const struct command *command)
 static bool
 is_growth(uint8_t op)
 {
-	return op != OP_DELETE && op != OP_SESSION_CLOSE && op != OP_SESSION_OPEN;
+	return op != OP_DELETE && op != OP_RELEASE && op != OP_REVOKE && op != OP_SESSION_CLOSE &&
+	       op != OP_SESSION_OPEN;
 }
 
 /*

@@ -20,6 +20,7 @@ struct row {
 	uint64_t deadline_ms; /* once it is expiring: when to propose that again */
 	uint64_t queued_ms;   /* the time in the queue, never later than the deadline */
 	uint32_t timeout_ms;
+	bool is_lease;
 	bool is_expiring;
 };
 
@@ -211,14 +212,15 @@ sessions_count(const struct sessions *sessions)
 }
 
 void
-sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation, uint64_t timeout_ms,
-             uint64_t now_ms)
+sessions_add(struct sessions *sessions, uint64_t session, bool is_lease, uint64_t generation,
+             uint64_t timeout_ms, uint64_t now_ms)
 {
 	struct row row = {
 		.session = session,
 		.generation = generation,
 		.deadline_ms = now_ms + timeout_ms,
 		.timeout_ms = (uint32_t)timeout_ms,
+		.is_lease = is_lease,
 	};
 	struct row *known = find(sessions, session);
 
@@ -263,11 +265,12 @@ sessions_remove(struct sessions *sessions, uint64_t session)
 }
 
 bool
-sessions_renew(struct sessions *sessions, uint64_t session, uint64_t now_ms, uint64_t *timeout_ms)
+sessions_renew(struct sessions *sessions, uint64_t session, bool is_lease, uint64_t now_ms,
+               uint64_t *timeout_ms)
 {
 	struct row *row = find(sessions, session);
 
-	if (!row || session == 0 || row->is_expiring)
+	if (!row || session == 0 || row->is_lease != is_lease || row->is_expiring)
 		return false;
 	if (now_ms + row->timeout_ms > row->deadline_ms)
 		row->deadline_ms = now_ms + row->timeout_ms;

@@ -23,13 +23,13 @@ uint64_t sessions_count(const struct sessions *sessions);
 
 /* A session exists, with a full timeout from NOW_MS.  Replaces what was known of it, unless its
  * expiry is already proposed. */
-void sessions_add(struct sessions *sessions, uint64_t session, uint64_t generation,
+void sessions_add(struct sessions *sessions, uint64_t session, bool is_lease, uint64_t generation,
                   uint64_t timeout_ms, uint64_t now_ms);
 void sessions_remove(struct sessions *sessions, uint64_t session);
 
-/* Its client was heard.  False if there is no such session, or its expiry is already proposed:
- * then the client must not be told that it lives. */
-bool sessions_renew(struct sessions *sessions, uint64_t session, uint64_t now_ms,
+/* Its client was heard.  False if there is no such session, or no such lease, or its expiry is
+ * already proposed: then the client must not be told that it lives. */
+bool sessions_renew(struct sessions *sessions, uint64_t session, bool is_lease, uint64_t now_ms,
                     uint64_t *timeout_ms);
 
 /* How long it has, if it exists; 0: its expiry is proposed, or about to be. */

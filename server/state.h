@@ -132,6 +132,10 @@ struct member {
 	struct sessions *sessions;
 	uint64_t uptime_base_ms; /* cluster time when this leadership began to serve */
 	uint64_t serving_since_ms;
+	uint64_t next_due_ms; /* cluster time at which the next node is due, as last reported */
+	uint64_t applied_uptime_ms; /* cluster time of the last command */
+	uint64_t collect_slot;      /* of the COLLECT proposed last */
+	uint64_t collect_again_ms;  /* when to propose another if that was not taken */
 	struct survey_item *survey; /* members recorded, at the last survey */
 
 	struct keepalive_batch *keepalives; /* gathered, not yet sent anywhere */
@@ -223,8 +227,10 @@ void reads_ask_index(struct member *member);
 void reads_ask(struct member *member, struct read_batch *batch);
 void reads_on_answer(struct member *member);
 
-/* about.c: STATUS, MEMBERS, TRANSFER. */
+/* about.c: STATUS, MEMBERS, TRANSFER, SESSIONS. */
 void about_take(struct member *member, struct pending *pending, const struct request *request);
+/* Answer SESSIONS, and free: the executor has packed the rows, sessions_encode(). */
+void about_complete_sessions(struct member *member, struct pending *pending);
 
 /* feed.c: the executor's work, and what it has done. */
 void feed_executor(struct member *member);
@@ -237,10 +243,13 @@ int keepalives_on_sessions(struct member *member, uint64_t from, struct slice bo
 int keepalives_on_alive(struct member *member, uint64_t from, struct slice body);
 void keepalives_send(struct member *member);
 void keepalives_on_confirmed(struct member *member, struct keepalive_batch *batch, int error);
-void keepalives_tick(struct member *member);
+void keepalives_tick(struct member *member); /* sends again what nobody answered */
 void keepalives_on_leader_change(struct member *member);
 void keepalives_fini(struct member *member);
 void keepalive_batch_free(struct keepalive_batch *batch); /* accepts NULL */
+
+/* expiry.c: what the leader proposes as time passes. */
+void expiry_tick(struct member *member);
 
 /* peers.c: the links to the other members. */
 extern const struct links_handler peers_handler;

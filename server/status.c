@@ -1,4 +1,5 @@
-/* Encodes the answers to STATUS and MEMBERS from the member's and the namespace's halves. */
+/* Encodes the answers to STATUS and MEMBERS from the member's and the namespace's halves, and the
+ * namespace's half of SESSIONS. */
 #include "server/status.h"
 
 #include <stdio.h>
@@ -82,4 +83,52 @@ members_encode(struct buffer *out, const struct status_half *half, struct namesp
 		pack_bool(out, member->is_reachable);
 		pack_u64(out, member->matched);
 	}
+}
+
+struct page {
+	struct namespace *namespace;
+	uint64_t after;
+	uint64_t limit;
+	uint64_t count;
+	bool more;
+	struct buffer rows;
+};
+
+static void
+add_session(void *context, uint64_t session, uint64_t generation, uint64_t timeout_ms)
+{
+	struct page *page = context;
+
+	(void)generation;
+	if (session <= page->after)
+		return;
+	if (page->count == page->limit) {
+		page->more = true;
+		return;
+	}
+	page->count++;
+	pack_array(&page->rows, 3);
+	pack_u64(&page->rows, session);
+	pack_bool(&page->rows, namespace_is_lease(page->namespace, session));
+	pack_u64(&page->rows, timeout_ms);
+}
+
+void
+sessions_encode(struct buffer *out, struct slice body, struct namespace *namespace)
+{
+	struct page page = {.namespace = namespace};
+	struct cursor cursor;
+
+	cursor_init(&cursor, body);
+	cursor_array(&cursor);
+	page.after = cursor_u64(&cursor);
+	page.limit = cursor_u64(&cursor);
+	if (page.limit == 0 || page.limit > SESSIONS_LIMIT_MAX)
+		page.limit = SESSIONS_LIMIT_MAX;
+	namespace_each_session(namespace, add_session, &page);
+	pack_array(out, 2);
+	pack_array(out, (uint32_t)page.count);
+	buffer_append(out, page.rows.bytes, page.rows.size);
+	pack_bool(out, page.more);
+	buffer_fini(&page.rows);
 }

@@ -1,6 +1,9 @@
 /*
  * STATUS and MEMBERS: the member's half of the answer, completed by the executor,
  * which knows the state hash at its applied slot and the recorded members.
+ *
+ * SESSIONS: the executor's half, completed by the member, which, if it leads, knows
+ * how long each session has.
  */
 #ifndef SERVER_STATUS_H
 #define SERVER_STATUS_H
@@ -41,5 +44,9 @@ void status_encode(struct buffer *out, const struct status_half *half, struct na
                    uint64_t database_bytes);
 void members_encode(struct buffer *out, const struct status_half *half,
                     struct namespace *namespace);
+
+/* BODY: the request's, [after id, limit], checked.  Packs [[[id, is lease, timeout_ms]...], more].
+ */
+void sessions_encode(struct buffer *out, struct slice body, struct namespace *namespace);
 
 #endif

@@ -120,6 +120,166 @@ members_lists_everybodys_addresses_and_who_can_be_reached(void **state)
 	stage_free(stage);
 }
 
+/* ---- SESSIONS ---- */
+
+struct listed {
+	bool is_leader;
+	unsigned count;
+	struct {
+		uint64_t id;
+		bool is_lease;
+		uint64_t timeout_ms;
+		bool has_remaining;
+		uint64_t remaining_ms;
+	} rows[8];
+	bool more;
+};
+
+static void
+list_sessions(struct caller *caller, uint64_t after, uint64_t limit, struct listed *listed)
+{
+	struct buffer body = BUFFER_EMPTY;
+	const struct told *told;
+	struct cursor cursor;
+
+	pack_array(&body, 2);
+	pack_u64(&body, after);
+	pack_u64(&body, limit);
+	told = caller_await(caller,
+	                    caller_ask(caller, (struct request){.op = OP_SESSIONS,
+	                                                        .body = buffer_slice(&body)}),
+	                    1000);
+	buffer_fini(&body);
+	assert_non_null(told);
+	assert_int_equal(told->error, SYNOD_OK);
+	cursor_init(&cursor, buffer_slice(&told->result));
+	assert_int_equal(cursor_array(&cursor), 3);
+	*listed = (struct listed){.is_leader = cursor_bool(&cursor)};
+	listed->count = cursor_array(&cursor);
+	assert_true(listed->count <= 8);
+	for (unsigned i = 0; i < listed->count; i++) {
+		assert_int_equal(cursor_array(&cursor), 4);
+		listed->rows[i].id = cursor_u64(&cursor);
+		listed->rows[i].is_lease = cursor_bool(&cursor);
+		listed->rows[i].timeout_ms = cursor_u64(&cursor);
+		listed->rows[i].has_remaining = !cursor_nil(&cursor);
+		if (listed->rows[i].has_remaining)
+			listed->rows[i].remaining_ms = cursor_u64(&cursor);
+		cursor_leave(&cursor);
+	}
+	cursor_leave(&cursor);
+	listed->more = cursor_bool(&cursor);
+	cursor_leave(&cursor);
+	assert_int_equal(cursor_finish(&cursor), SYNOD_OK);
+}
+
+static uint64_t
+grant(struct caller *caller, uint64_t ttl_ms)
+{
+	struct buffer body = BUFFER_EMPTY;
+	struct cursor cursor;
+	const struct told *told;
+
+	pack_array(&body, 1);
+	pack_u64(&body, ttl_ms);
+	told = caller_await(caller,
+	                    caller_ask(caller, (struct request){.op = OP_LEASE_GRANT,
+	                                                        .seq = ++caller->seq,
+	                                                        .body = buffer_slice(&body)}),
+	                    1000);
+	buffer_fini(&body);
+	assert_non_null(told);
+	assert_int_equal(told->error, SYNOD_OK);
+	cursor_init(&cursor, buffer_slice(&told->result));
+	cursor_array(&cursor);
+	return cursor_u64(&cursor);
+}
+
+static void
+sessions_are_listed_by_the_leader_with_the_time_that_remains(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct caller leader, follower;
+	struct listed listed;
+	uint64_t lease;
+
+	(void)state;
+	caller_open(&leader, stage, 0);
+	caller_open(&follower, stage, 1);
+	list_sessions(&leader, 0, 0, &listed);
+	assert_int_equal(listed.count, 0);
+	caller_open_session(&follower, 5000);
+	lease = grant(&follower, 60000);
+	stage_run(stage, 2000);
+	list_sessions(&leader, 0, 0, &listed);
+	assert_true(listed.is_leader);
+	assert_false(listed.more);
+	assert_int_equal(listed.count, 2);
+	assert_int_equal(listed.rows[0].id, follower.session);
+	assert_false(listed.rows[0].is_lease);
+	assert_int_equal(listed.rows[0].timeout_ms, 5000);
+	assert_in_range(listed.rows[0].remaining_ms, 2900, 3000);
+	assert_int_equal(listed.rows[1].id, lease);
+	assert_true(listed.rows[1].is_lease);
+	assert_in_range(listed.rows[1].remaining_ms, 57900, 58000);
+	list_sessions(&follower, 0, 0, &listed);
+	assert_false(listed.is_leader);
+	assert_int_equal(listed.count, 2);
+	assert_int_equal(listed.rows[1].timeout_ms, 60000);
+	assert_false(listed.rows[0].has_remaining || listed.rows[1].has_remaining);
+	caller_close(&follower);
+	caller_close(&leader);
+	stage_free(stage);
+}
+
+static void
+sessions_are_listed_in_pages(void **state)
+{
+	struct stage *stage = stage_new(1);
+	struct caller callers[3];
+	struct listed listed = {0};
+	uint64_t after = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		caller_open(&callers[i], stage, 0);
+		caller_open_session(&callers[i], 5000);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		list_sessions(&callers[0], after, 1, &listed);
+		assert_int_equal(listed.count, 1);
+		assert_int_equal(listed.rows[0].id, callers[i].session);
+		assert_int_equal(listed.more, i < 2);
+		after = listed.rows[0].id;
+	}
+	list_sessions(&callers[0], after, UINT64_MAX, &listed);
+	assert_int_equal(listed.count, 0);
+	assert_false(listed.more);
+	for (unsigned i = 0; i < 3; i++)
+		caller_close(&callers[i]);
+	stage_free(stage);
+}
+
+static void
+a_list_of_sessions_must_be_asked_for_properly(void **state)
+{
+	static const uint8_t bodies[][3] = {{0x90}, {0x91, 0x01}, {0x92, 0xc0, 0x01}};
+	static const size_t sizes[] = {1, 2, 3};
+	struct stage *stage = stage_new(1);
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct request request = {.op = OP_SESSIONS, .body = {bodies[i], sizes[i]}};
+
+		assert_int_equal(caller_result(&caller, caller_ask(&caller, request)),
+		                 SYNOD_BAD_MESSAGE);
+	}
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 int
 main(void)
 {
@@ -127,6 +287,9 @@ main(void)
 		cmocka_unit_test(transfer_hands_leadership_to_the_member_that_is_named),
 		cmocka_unit_test(status_tells_who_leads_and_what_the_ensemble_can_bear),
 		cmocka_unit_test(members_lists_everybodys_addresses_and_who_can_be_reached),
+		cmocka_unit_test(sessions_are_listed_by_the_leader_with_the_time_that_remains),
+		cmocka_unit_test(sessions_are_listed_in_pages),
+		cmocka_unit_test(a_list_of_sessions_must_be_asked_for_properly),
 	};
 
 	alarm(120);

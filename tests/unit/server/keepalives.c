@@ -267,7 +267,7 @@ grant(struct stage *stage, uint64_t lease, uint64_t ttl_ms)
 {
 	struct member *leader = stage->members[stage_leader(stage)].member;
 
-	sessions_add(leader->sessions, lease, 1, ttl_ms, leader->now_ms);
+	sessions_add(leader->sessions, lease, true, 1, ttl_ms, leader->now_ms);
 }
 
 static void

@@ -30,7 +30,7 @@ expires_a_silent_session_after_its_timeout_and_not_twice_at_once(void **state)
 	struct expired expired = {0};
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 1000, 100);
+	sessions_add(sessions, 7, false, 1, 1000, 100);
 	sessions_expire(sessions, 1099, 10, note, &expired);
 	assert_int_equal(expired.count, 0);
 	sessions_expire(sessions, 1100, 10, note, &expired);
@@ -48,8 +48,8 @@ renewing_moves_the_deadline(void **state)
 	uint64_t timeout_ms = 0;
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 1000, 0);
-	assert_true(sessions_renew(sessions, 7, 900, &timeout_ms));
+	sessions_add(sessions, 7, false, 1, 1000, 0);
+	assert_true(sessions_renew(sessions, 7, false, 900, &timeout_ms));
 	assert_int_equal(timeout_ms, 1000);
 	sessions_expire(sessions, 1899, 10, note, &expired);
 	assert_int_equal(expired.count, 0);
@@ -66,10 +66,10 @@ a_session_being_expired_cannot_be_renewed(void **state)
 	uint64_t timeout_ms;
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 1000, 0);
+	sessions_add(sessions, 7, false, 1, 1000, 0);
 	sessions_expire(sessions, 2000, 10, note, &expired);
 	assert_int_equal(expired.count, 1);
-	assert_false(sessions_renew(sessions, 7, 2001, &timeout_ms));
+	assert_false(sessions_renew(sessions, 7, false, 2001, &timeout_ms));
 	sessions_free(sessions);
 }
 
@@ -81,11 +81,11 @@ opening_a_session_again_does_not_call_its_expiry_back(void **state)
 	uint64_t timeout_ms;
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 1000, 0);
+	sessions_add(sessions, 7, false, 1, 1000, 0);
 	sessions_expire(sessions, 2000, 10, note, &expired);
 	assert_int_equal(expired.count, 1);
-	sessions_add(sessions, 7, 1, 1000, 2000);
-	assert_false(sessions_renew(sessions, 7, 2001, &timeout_ms));
+	sessions_add(sessions, 7, false, 1, 1000, 2000);
+	assert_false(sessions_renew(sessions, 7, false, 2001, &timeout_ms));
 	sessions_free(sessions);
 }
 
@@ -98,13 +98,13 @@ an_expiry_is_proposed_again_until_the_session_is_gone(void **state)
 	uint64_t timeout_ms;
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 1000, 0);
+	sessions_add(sessions, 7, false, 1, 1000, 0);
 	sessions_expire(sessions, 1000, 10, note, &expired);
 	assert_int_equal(expired.count, 1);
-	sessions_add(sessions, 7, 1, 30000, 1500);
+	sessions_add(sessions, 7, false, 1, 30000, 1500);
 	sessions_expire(sessions, 2000, 10, note, &expired);
 	assert_int_equal(expired.count, 2);
-	assert_false(sessions_renew(sessions, 7, 2000, &timeout_ms));
+	assert_false(sessions_renew(sessions, 7, false, 2000, &timeout_ms));
 	sessions_remove(sessions, 7);
 	sessions_expire(sessions, 9000, 10, note, &expired);
 	assert_int_equal(expired.count, 2);
@@ -118,11 +118,28 @@ an_unknown_session_cannot_be_renewed(void **state)
 	uint64_t timeout_ms;
 
 	(void)state;
-	assert_false(sessions_renew(sessions, 7, 0, &timeout_ms));
-	sessions_add(sessions, 7, 1, 1000, 0);
+	assert_false(sessions_renew(sessions, 7, false, 0, &timeout_ms));
+	sessions_add(sessions, 7, false, 1, 1000, 0);
 	sessions_remove(sessions, 7);
-	assert_false(sessions_renew(sessions, 7, 0, &timeout_ms));
-	assert_false(sessions_renew(sessions, 0, 0, &timeout_ms));
+	assert_false(sessions_renew(sessions, 7, false, 0, &timeout_ms));
+	assert_false(sessions_renew(sessions, 0, false, 0, &timeout_ms));
+	sessions_free(sessions);
+}
+
+/* Whoever knows the id of somebody's session must not keep it alive as a lease. */
+static void
+a_session_is_not_renewed_as_a_lease_nor_a_lease_as_a_session(void **state)
+{
+	struct sessions *sessions = sessions_new();
+	uint64_t timeout_ms;
+
+	(void)state;
+	sessions_add(sessions, 7, false, 1, 1000, 0);
+	sessions_add(sessions, 8, true, 1, 2000, 0);
+	assert_false(sessions_renew(sessions, 7, true, 0, &timeout_ms));
+	assert_false(sessions_renew(sessions, 8, false, 0, &timeout_ms));
+	assert_true(sessions_renew(sessions, 8, true, 0, &timeout_ms));
+	assert_int_equal(timeout_ms, 2000);
 	sessions_free(sessions);
 }
 
@@ -135,13 +152,14 @@ keeps_every_other_session_when_many_come_and_go(void **state)
 
 	(void)state;
 	for (uint64_t i = 1; i <= 5000; i++)
-		sessions_add(sessions, i * 64, 1, 1000, 0);
+		sessions_add(sessions, i * 64, false, 1, 1000, 0);
 	for (uint64_t i = 1; i <= 5000; i += 3)
 		sessions_remove(sessions, i * 64);
 	for (uint64_t i = 1; i <= 5000; i++) {
 		bool is_removed = i % 3 == 1;
 
-		assert_int_equal(sessions_renew(sessions, i * 64, 0, &timeout_ms), !is_removed);
+		assert_int_equal(sessions_renew(sessions, i * 64, false, 0, &timeout_ms),
+		                 !is_removed);
 	}
 	assert_int_equal(sessions_count(sessions), 5000 - 1667);
 	sessions_free(sessions);
@@ -155,7 +173,7 @@ expires_no_more_than_the_limit_in_one_look(void **state)
 
 	(void)state;
 	for (uint64_t i = 1; i <= 20; i++)
-		sessions_add(sessions, i, 1, 1000, 0);
+		sessions_add(sessions, i, false, 1, 1000, 0);
 	sessions_expire(sessions, 2000, 5, note, &expired);
 	assert_int_equal(expired.count, 5);
 	sessions_expire(sessions, 2001, 64, note, &expired);
@@ -174,8 +192,8 @@ expires_in_the_order_of_the_deadlines(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++)
-		sessions_add(sessions, i + 1, 1, timeouts_ms[i], 0);
-	assert_true(sessions_renew(sessions, 1, 4500, &timeout_ms));
+		sessions_add(sessions, i + 1, false, 1, timeouts_ms[i], 0);
+	assert_true(sessions_renew(sessions, 1, false, 4500, &timeout_ms));
 	sessions_expire(sessions, 10000, 10, note, &expired);
 	assert_int_equal(expired.count, 5);
 	for (unsigned i = 0; i < 5; i++)
@@ -191,8 +209,8 @@ a_shorter_timeout_counts_from_when_it_is_known(void **state)
 	struct expired expired = {0};
 
 	(void)state;
-	sessions_add(sessions, 7, 1, 60000, 0);
-	sessions_add(sessions, 7, 1, 1000, 100);
+	sessions_add(sessions, 7, false, 1, 60000, 0);
+	sessions_add(sessions, 7, false, 1, 1000, 100);
 	sessions_expire(sessions, 1099, 10, note, &expired);
 	assert_int_equal(expired.count, 0);
 	sessions_expire(sessions, 1100, 10, note, &expired);
@@ -212,7 +230,7 @@ tells_how_long_a_session_has(void **state)
 
 	(void)state;
 	assert_false(sessions_remaining(sessions, 7, 0, &remaining_ms));
-	sessions_add(sessions, 7, 1, 1000, 0);
+	sessions_add(sessions, 7, false, 1, 1000, 0);
 	assert_true(sessions_remaining(sessions, 7, 400, &remaining_ms));
 	assert_int_equal(remaining_ms, 600);
 	sessions_expire(sessions, 1000, 10, note, &expired);
@@ -270,7 +288,8 @@ change_one(struct sessions *sessions, struct plain *plain, uint64_t *seed)
 		if (plain->rows[i].timeout_ms == 0 || lives) {
 			plain->rows[i].timeout_ms = 1000 + draw(seed, 5000);
 			plain->rows[i].deadline_ms = plain->now_ms + plain->rows[i].timeout_ms;
-			sessions_add(sessions, id, 1, plain->rows[i].timeout_ms, plain->now_ms);
+			sessions_add(sessions, id, false, 1, plain->rows[i].timeout_ms,
+			             plain->now_ms);
 		}
 		return;
 	case 1:
@@ -279,7 +298,8 @@ change_one(struct sessions *sessions, struct plain *plain, uint64_t *seed)
 		sessions_remove(sessions, id);
 		return;
 	default:
-		assert_int_equal(sessions_renew(sessions, id, plain->now_ms, &told_ms), lives);
+		assert_int_equal(sessions_renew(sessions, id, false, plain->now_ms, &told_ms),
+		                 lives);
 		if (lives) {
 			assert_int_equal(told_ms, plain->rows[i].timeout_ms);
 			plain->rows[i].deadline_ms = plain->now_ms + told_ms;
@@ -318,6 +338,7 @@ main(void)
 		cmocka_unit_test(opening_a_session_again_does_not_call_its_expiry_back),
 		cmocka_unit_test(an_expiry_is_proposed_again_until_the_session_is_gone),
 		cmocka_unit_test(an_unknown_session_cannot_be_renewed),
+		cmocka_unit_test(a_session_is_not_renewed_as_a_lease_nor_a_lease_as_a_session),
 		cmocka_unit_test(keeps_every_other_session_when_many_come_and_go),
 		cmocka_unit_test(expires_no_more_than_the_limit_in_one_look),
 		cmocka_unit_test(expires_in_the_order_of_the_deadlines),
