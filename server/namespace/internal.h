@@ -392,12 +392,11 @@ void locks_init(struct lock_table *locks);
 void locks_fini(struct lock_table *locks);
 /* The lock at PATH with its contenders; NULL if there is no lock node there. */
 int lock_find(struct namespace *namespace, struct slice path, struct lock **lock);
+/* *NODE is NULL unless a lock is at PATH. */
+int lock_find_node(struct namespace *namespace, struct slice path, struct node **node);
 struct contender *lock_contender_of(const struct lock *lock, uint64_t session);
 /* Append the path of the contender with this sequence. */
 void lock_contender_path(struct buffer *out, const struct lock *lock, uint64_t sequence);
-/* Would a new contender be granted at once?  NODE is the lock's. */
-bool lock_admits(const struct namespace *namespace, const struct lock *lock,
-                 const struct node *node, uint8_t mode, uint64_t limit);
 /* NODE was just made under LOCK, as a contender: it is its last one. */
 void lock_gain(struct namespace *namespace, struct lock *lock, const struct node *node);
 /* Is TOKEN that of a present holder of the lock at PATH? */
@@ -411,10 +410,19 @@ int lock_lose(struct namespace *namespace, struct slice path, const struct node_
               enum change_cause cause);
 /* A transaction was undone: everything in memory is void. */
 void locks_forget(struct namespace *namespace);
-/* Grant LOCK, whose node is NODE, in this revision to whom there is room for. */
-int lock_settle(struct namespace *namespace, struct lock *lock, struct node *node);
-/* At the end of each command: the same for all locks that lost a contender. */
+/* At the end of each command: settle all locks that lost a contender. */
 int locks_settle(struct namespace *namespace);
+
+/* ---- granting them (lock_grant.c) ---- */
+
+/* Would a new contender be granted at once?  NODE is the lock's. */
+bool lock_admits(const struct namespace *namespace, const struct lock *lock,
+                 const struct node *node, uint8_t mode, uint64_t limit);
+/* Grant LOCK, whose node is NODE, in this revision to whom there is room for.  No pointer to a node
+ * survives this. */
+int lock_settle(struct namespace *namespace, struct lock *lock, struct node *node);
+/* Nobody is granted the lock at PATH for this long, nor before the end of an earlier delay. */
+int lock_delay(struct namespace *namespace, struct slice path, uint64_t delay_ms);
 /* The delay of the lock NODE, if it has one, is over: grant.  NODE stays a lock without a delay;
  * without contenders it is the caller's to collect. */
 int lock_on_due(struct namespace *namespace, struct node *node);

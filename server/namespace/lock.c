@@ -1,14 +1,10 @@
 /*
- * Locks: who contends for which, and who is granted next.
+ * Locks: who contends for which.
  *
  * The rows are the truth.  What is here is an index over them that spares every
  * hand-off a query: for each lock in use its contenders, in the order of their
  * sequence.  Holders come before those who wait, since grants are given in order
- * and to nobody out of it.
- *
- * While a lock's delay is in force its node has the delay in ttl_ms and the end of
- * it in expires_ms.  Without one ttl_ms is 0, and expires_ms is that of an empty
- * container.
+ * and to nobody out of it (lock_grant.c).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -229,9 +225,8 @@ load_contenders(struct namespace *namespace, struct lock *lock)
 	return error;
 }
 
-/* *NODE is NULL unless a lock is at PATH. */
-static int
-find_lock_node(struct namespace *namespace, struct slice path, struct node **node)
+int
+lock_find_node(struct namespace *namespace, struct slice path, struct node **node)
 {
 	int error = node_find(namespace, path, node);
 
@@ -250,7 +245,7 @@ lock_find(struct namespace *namespace, struct slice path, struct lock **result)
 	*result = NULL;
 	/* One that has contenders has a node: nothing to look up. */
 	if (lock == NULL || lock->count == 0) {
-		error = find_lock_node(namespace, path, &node);
+		error = lock_find_node(namespace, path, &node);
 		if (error != SYNOD_OK || node == NULL)
 			return error;
 		if (lock == NULL)
@@ -318,27 +313,6 @@ lock_gain(struct namespace *namespace, struct lock *lock, const struct node *nod
 	contender_append(&namespace->locks, lock, &contender);
 }
 
-/* Nobody is granted for as long as the contender that expired asked for.  Several of them: until
- * the last of these times. */
-static int
-begin_delay(struct namespace *namespace, struct slice path, uint64_t delay_ms)
-{
-	uint64_t end_ms = due_after(namespace->uptime_ms, delay_ms);
-	struct node *node;
-	int error = find_lock_node(namespace, path, &node);
-
-	if (error != SYNOD_OK || node == NULL)
-		return error;
-	if (node->stat.ttl_ms != 0 && node->stat.expires_ms >= end_ms)
-		return SYNOD_OK;
-	node_begin_change(namespace, node);
-	node->stat.ttl_ms = delay_ms;
-	node->stat.expires_ms = end_ms;
-	node_set_due(namespace, node);
-	node_end_change(namespace, node);
-	return SYNOD_OK;
-}
-
 int
 lock_lose(struct namespace *namespace, struct slice path, const struct node_stat *stat,
           enum change_cause cause)
@@ -358,7 +332,7 @@ lock_lose(struct namespace *namespace, struct slice path, const struct node_stat
 		contender_remove(locks, lock, contender);
 	touch(locks, lock);
 	if (cause == CAUSE_EXPIRED && stat->token != 0 && stat->ttl_ms > 0)
-		return begin_delay(namespace, path_parent(path), stat->ttl_ms);
+		return lock_delay(namespace, path_parent(path), stat->ttl_ms);
 	return SYNOD_OK;
 }
 
@@ -371,123 +345,7 @@ locks_forget(struct namespace *namespace)
 	drop_all(locks);
 }
 
-/* ---- granting ---- */
-
-struct holders {
-	uint64_t shared;
-	uint64_t exclusive;
-};
-
-static void
-holders_add(struct holders *holders, uint8_t mode)
-{
-	if (mode == LOCK_SHARED)
-		holders->shared++;
-	else
-		holders->exclusive++;
-}
-
-static bool
-holders_admit(const struct holders *holders, uint8_t mode, uint64_t limit)
-{
-	if (mode == LOCK_SHARED)
-		return holders->exclusive == 0;
-	if (PLANTED(GRANT_BEFORE_GONE))
-		limit++;
-	return holders->shared == 0 && holders->exclusive < limit;
-}
-
-static bool
-is_delayed(const struct namespace *namespace, const struct node *node)
-{
-	return node->stat.ttl_ms != 0 && node->stat.expires_ms > namespace->uptime_ms &&
-	       !PLANTED(DELAY_IGNORED);
-}
-
-bool
-lock_admits(const struct namespace *namespace, const struct lock *lock, const struct node *node,
-            uint8_t mode, uint64_t limit)
-{
-	struct holders holders = {0};
-
-	if (is_delayed(namespace, node))
-		return false;
-	for (uint32_t i = 0; i < lock->count; i++) {
-		const struct contender *contender = &lock->contenders[i];
-
-		if (contender->token == 0 && !holders_admit(&holders, contender->mode, limit))
-			return false;
-		holders_add(&holders, contender->mode);
-	}
-	return holders_admit(&holders, mode, limit);
-}
-
-/* GRANTED is a change of the contender, but none of its data: the version stays. */
-static int
-grant(struct namespace *namespace, struct lock *lock, struct contender *contender)
-{
-	enum change_cause cause = namespace->cause;
-	struct node *node;
-	int error = nodes_trim(namespace); /* thousands of readers may be granted at once */
-
-	if (error != SYNOD_OK)
-		return error;
-	buffer_clear(&namespace->name);
-	lock_contender_path(&namespace->name, lock, contender->sequence);
-	error = node_find(namespace, buffer_slice(&namespace->name), &node);
-	if (error != SYNOD_OK)
-		return error;
-	CHECK(node != NULL);
-	CHECK(node->stat.token == 0);
-	contender->token = PLANTED(TOKEN_REUSED) ? namespace->slot | 15 : namespace->slot;
-	node_begin_change(namespace, node);
-	node->stat.token = contender->token;
-	node->stat.modified = namespace->slot;
-	node->stat.modified_ms = namespace->wall_ms;
-	node_end_change(namespace, node);
-	namespace->cause = CAUSE_REQUEST; /* whatever made room for it */
-	history_append(namespace, CHANGE_GRANTED, node_path(node), &node->stat, node_data(node));
-	namespace->cause = cause;
-	return SYNOD_OK;
-}
-
-/* The next ones in the order of their sequence, up to the first that has to wait. */
-static int
-grant_next(struct namespace *namespace, struct lock *lock, uint64_t limit)
-{
-	struct holders holders = {0};
-
-	for (uint32_t i = 0; i < lock->count; i++) {
-		struct contender *contender = &lock->contenders[i];
-		int error = SYNOD_OK;
-
-		if (contender->token == 0) {
-			if (!holders_admit(&holders, contender->mode, limit))
-				break;
-			if (PLANTED(GRANT_OUT_OF_ORDER) && i == 0 && lock->count > 1)
-				continue;
-			error = grant(namespace, lock, contender);
-		}
-		if (error != SYNOD_OK)
-			return error;
-		holders_add(&holders, contender->mode);
-	}
-	return SYNOD_OK;
-}
-
-int
-lock_settle(struct namespace *namespace, struct lock *lock, struct node *node)
-{
-	if (is_delayed(namespace, node))
-		return SYNOD_OK;
-	if (node->stat.ttl_ms != 0) {
-		node_begin_change(namespace, node);
-		node->stat.ttl_ms = 0;
-		node_set_due(namespace, node);
-		node_end_change(namespace, node);
-	}
-	return grant_next(namespace, lock, node->stat.mode);
-}
+/* ---- settling ---- */
 
 static int
 settle_touched(struct namespace *namespace, struct lock *touched)
@@ -497,7 +355,7 @@ settle_touched(struct namespace *namespace, struct lock *touched)
 	int error = lock_find(namespace, lock_path(touched), &lock);
 
 	if (error == SYNOD_OK && lock != NULL)
-		error = find_lock_node(namespace, lock_path(lock), &node);
+		error = lock_find_node(namespace, lock_path(lock), &node);
 	if (error == SYNOD_OK && lock != NULL && lock->count > 0)
 		error = lock_settle(namespace, lock, node);
 	touched->is_touched = false;
@@ -541,18 +399,4 @@ locks_settle(struct namespace *namespace)
 	locks->touched_count = 0;
 	trim(namespace);
 	return SYNOD_OK;
-}
-
-int
-lock_on_due(struct namespace *namespace, struct node *node)
-{
-	struct lock *lock;
-	int error;
-
-	CHECK(node->stat.kind == NODE_LOCK);
-
-	error = lock_find(namespace, node_path(node), &lock);
-	if (error == SYNOD_OK)
-		error = lock_settle(namespace, lock, node);
-	return error;
 }
