@@ -110,6 +110,49 @@ readers_follow_at_once_when_a_waiting_writer_leaves(void **state)
 	fixture_close(&scene.fixture);
 }
 
+static bool
+count_granted(void *context, const struct change *change)
+{
+	unsigned *count = context;
+
+	if (change->kind == CHANGE_GRANTED)
+		++*count;
+	return true;
+}
+
+/* Far more of them, and of what they carry, than is kept in memory. */
+static void
+thousands_of_readers_are_let_in_at_once(void **state)
+{
+	struct namespace_options options = {.cache_nodes = 100};
+	struct operation operation = {
+		.op = OP_ACQUIRE, .path = slice_of("/lock"), .flags = OP_SHARED};
+	struct fixture fixture;
+	struct party writer;
+	struct party reader;
+	unsigned granted = 0;
+	uint8_t data[500] = {1};
+
+	(void)state;
+	fixture_open_with(&fixture, ":memory:", &options);
+	writer = join(&fixture, 0);
+	take(&fixture, &writer, "/lock");
+	operation.data = (struct slice){data, sizeof data};
+	for (unsigned i = 1; i <= 2000; i++) {
+		reader = join(&fixture, i);
+		assert_int_equal(act(&fixture, &reader, &operation, NULL), SYNOD_OK);
+	}
+	release(&fixture, &writer, "/lock");
+	assert_true(token_of(&fixture, "/lock/0000000001") == fixture.slot);
+	assert_true(token_of(&fixture, "/lock/0000002000") == fixture.slot);
+	assert_int_equal(
+		namespace_each_change(fixture.namespace, fixture.slot, count_granted, &granted),
+		SYNOD_OK);
+	assert_int_equal(granted, 2000);
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
 /* ---- sessions that end ---- */
 
 static void
@@ -497,6 +540,7 @@ main(void)
 		cmocka_unit_test(semaphore_has_as_many_holders_as_its_limit),
 		cmocka_unit_test(readers_share_and_writers_do_not),
 		cmocka_unit_test(readers_follow_at_once_when_a_waiting_writer_leaves),
+		cmocka_unit_test(thousands_of_readers_are_let_in_at_once),
 		cmocka_unit_test(closing_hands_over_in_the_order_of_the_paths),
 		cmocka_unit_test(expiry_hands_over_without_a_delay),
 		cmocka_unit_test(delay_follows_the_expiry_of_a_holder),
