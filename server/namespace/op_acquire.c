@@ -56,11 +56,11 @@ check_queue(struct namespace *namespace, const struct operation *operation, stru
 	if (lock->count > 0 && node->stat.mode != limit_of(operation))
 		return answer_error(answer, SYNOD_CONFLICT,
 		                    "others contend for the lock with another limit");
-	if (lock->count >= CONTENDERS_PER_LOCK_MAX)
-		return answer_error(answer, SYNOD_LIMIT, "10000 contend for this lock");
 	if ((operation->flags & OP_TRY) != 0 &&
 	    !lock_admits(namespace, lock, node, mode_of(operation), limit_of(operation)))
 		return answer_error(answer, SYNOD_HELD, NULL);
+	if (lock->count >= CONTENDERS_PER_LOCK_MAX)
+		return answer_error(answer, SYNOD_LIMIT, "10000 contend for this lock");
 	return SYNOD_OK;
 }
 

@@ -243,6 +243,28 @@ guard_survives_a_restart(void **state)
 	fixture_close(&fixture);
 }
 
+static void
+guard_stands_before_reads_too(void **state)
+{
+	struct condition condition = {
+		.kind = CONDITION_TOKEN, .relation = RELATION_EQUAL, .path = slice_of("/lock")};
+	struct operation operation = {.op = OP_GET, .path = slice_of("/"), .condition_count = 1};
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	party = join(&fixture, 1);
+	assert_int_equal(read_operation(&fixture, &operation, &condition), SYNOD_FENCED);
+	condition.number = take(&fixture, &party, "/lock");
+	commit(&fixture);
+	crash(&fixture);
+	assert_int_equal(read_operation(&fixture, &operation, &condition), SYNOD_OK);
+	release(&fixture, &party, "/lock");
+	assert_int_equal(read_operation(&fixture, &operation, &condition), SYNOD_FENCED);
+	fixture_close(&fixture);
+}
+
 /* A condition that fails, and a guard: in one operation and before both branches. */
 static void
 guard_outweighs_other_conditions(void **state)
@@ -345,6 +367,7 @@ main(void)
 		cmocka_unit_test(guard_on_no_lock_is_fenced),
 		cmocka_unit_test(guard_holds_for_each_reader),
 		cmocka_unit_test(guard_survives_a_restart),
+		cmocka_unit_test(guard_stands_before_reads_too),
 		cmocka_unit_test(guard_outweighs_other_conditions),
 		cmocka_unit_test(guard_inside_a_transaction_undoes_it),
 		cmocka_unit_test(guard_sees_the_operations_before_it),

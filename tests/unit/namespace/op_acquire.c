@@ -242,6 +242,7 @@ bounds_the_contenders_of_a_lock(void **state)
 	}
 	party = join(&fixture, CONTENDERS_PER_LOCK_MAX);
 	assert_int_equal(acquire(&fixture, &party, "/lock"), SYNOD_LIMIT);
+	assert_int_equal(acquire_as(&fixture, &party, "/lock", OP_TRY, 0, 0), SYNOD_HELD);
 	release(&fixture, &first, "/lock");
 	assert_int_equal(token_of(&fixture, "/lock/0000000001"), fixture.slot);
 	assert_int_equal(acquire(&fixture, &party, "/lock"), SYNOD_OK);
