@@ -1,5 +1,5 @@
 /* The history. */
-#include "tests/unit/namespace/fixture.h"
+#include "tests/unit/namespace/living.h"
 
 struct seen {
 	uint64_t first;
@@ -164,6 +164,69 @@ refuses_a_damaged_chunk(void **state)
 	fixture_close(&fixture);
 }
 
+static void
+keeps_the_changes_of_the_last_command(void **state)
+{
+	struct fixture fixture;
+	char data[3000];
+	unsigned closed = 0;
+
+	(void)state;
+	memset(data, 'x', sizeof data - 1);
+	data[sizeof data - 1] = '\0';
+	fixture_open(&fixture);
+	assert_int_equal(last_change_count(&fixture), 0);
+	for (unsigned i = 0; i < 40; i++) { /* some of them fill a chunk */
+		uint64_t chunk = fixture.namespace->history.open.id;
+		struct change change;
+
+		put(&fixture, "/a", data);
+		closed += fixture.namespace->history.open.id > chunk;
+		assert_int_equal(last_change_count(&fixture), 1);
+		change = last_change(&fixture, 0);
+		assert_true(change.revision == fixture.slot);
+		assert_int_equal(change.data.size, sizeof data - 1);
+		assert_memory_equal(change.data.bytes, data, sizeof data - 1);
+	}
+	assert_in_range(closed, 3, 20);
+	put(&fixture, "/b/c/d", "three");
+	assert_int_equal(last_change_count(&fixture), 3);
+	assert_true(slice_equal(last_change(&fixture, 2).path, slice_of("/b/c/d")));
+	create(&fixture, "/b"); /* refused */
+	assert_int_equal(last_change_count(&fixture), 0);
+	put(&fixture, "/b", "x");
+	namespace_skip(fixture.namespace, ++fixture.slot);
+	assert_int_equal(last_change_count(&fixture), 0);
+	commit(&fixture);
+	crash(&fixture);
+	assert_int_equal(last_change_count(&fixture), 0);
+	assert_int_equal(namespace_history_from(fixture.namespace), 1);
+	fixture_close(&fixture);
+}
+
+static void
+keeps_nothing_of_a_transaction_that_fails(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture);
+	put(&fixture, "/a/b", "x");
+	for (unsigned recursive = 0; recursive < 2; recursive++) {
+		struct batch batch = {0};
+
+		batch_add(&batch, THEN, OP_PUT, 0, "/c", "x");
+		if (recursive)
+			batch_add(&batch, THEN, OP_DELETE, OP_RECURSIVE, "/a", NULL);
+		batch_add(&batch, THEN, OP_DELETE, 0, "/missing", NULL);
+		assert_int_equal(batch_run(&fixture, &batch), SYNOD_NOT_FOUND);
+		assert_int_equal(last_change_count(&fixture), 0);
+		put(&fixture, "/c", "y");
+		assert_int_equal(last_change_count(&fixture), 1);
+	}
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -174,6 +237,8 @@ main(void)
 		cmocka_unit_test(is_trimmed_by_bytes),
 		cmocka_unit_test(is_trimmed_by_age),
 		cmocka_unit_test(refuses_a_damaged_chunk),
+		cmocka_unit_test(keeps_the_changes_of_the_last_command),
+		cmocka_unit_test(keeps_nothing_of_a_transaction_that_fails),
 	};
 
 	alarm(120);

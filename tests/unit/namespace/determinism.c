@@ -20,7 +20,7 @@ struct stream {
 static void
 add(struct stream *stream, struct command *command)
 {
-	command->uptime_ms = stream->count * 10 + chance_below(&stream->chance, 30);
+	command->uptime_ms = stream->count * 100 + chance_below(&stream->chance, 300);
 	command->wall_ms = 1000000 + stream->count;
 	command_encode(&stream->values[stream->count++], command);
 }
@@ -69,7 +69,7 @@ add_operation(struct stream *stream)
 	struct random_operation random;
 	struct buffer body = BUFFER_EMPTY;
 
-	random_operation(&stream->chance, &random, 500);
+	random_operation_or_lock(&stream->chance, &random, 500);
 	operation_encode(&body, &random.operation, &random.condition);
 	add_write(stream, random.operation.op, buffer_slice(&body));
 	buffer_fini(&body);
@@ -91,12 +91,55 @@ add_transaction(struct stream *stream)
 	buffer_fini(&batch.branches[ELSE]);
 }
 
+/* The lease is there unless the command that grants it is refused. */
+static void
+add_grant(struct stream *stream)
+{
+	struct buffer body = BUFFER_EMPTY;
+
+	stream->chance.leases[chance_below(&stream->chance, RANDOM_LEASES)] = stream->count + 1;
+	pack_array(&body, 1);
+	pack_u64(&body, 5000);
+	add_write(stream, OP_LEASE_GRANT, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+static uint64_t
+random_owner(struct stream *stream, bool *is_session)
+{
+	*is_session = chance_one_in(&stream->chance, 2);
+	if (*is_session)
+		return stream->sessions[chance_below(&stream->chance, SESSIONS)];
+	return stream->chance.leases[chance_below(&stream->chance, RANDOM_LEASES)];
+}
+
+static void
+add_revoke(struct stream *stream)
+{
+	struct buffer body = BUFFER_EMPTY;
+	bool is_session;
+
+	pack_array(&body, 2);
+	pack_u64(&body, random_owner(stream, &is_session));
+	pack_bool(&body, is_session);
+	add_write(stream, OP_REVOKE, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+static void
+add_collect(struct stream *stream)
+{
+	struct command command = {.type = COMMAND_COLLECT};
+
+	add(stream, &command);
+}
+
 static void
 add_expiry(struct stream *stream)
 {
-	unsigned which = chance_below(&stream->chance, SESSIONS);
+	bool is_session;
 	struct command command = {.type = COMMAND_EXPIRE,
-	                          .session = stream->sessions[which],
+	                          .session = random_owner(stream, &is_session),
 	                          .generation = 1,
 	                          .ballot = stream->ballot};
 
@@ -137,10 +180,22 @@ add_rubbish(struct stream *stream)
 }
 
 static void
+add_other(struct stream *stream)
+{
+	switch (chance_below(&stream->chance, 6)) {
+	case 0: add_revoke(stream); return;
+	case 1:
+	case 2: add_grant(stream); return;
+	default: add_collect(stream); return;
+	}
+}
+
+static void
 stream_init(struct stream *stream, uint64_t seed)
 {
 	memset(stream, 0, sizeof *stream);
 	stream->chance.state = seed;
+	stream->chance.has_kinds = true;
 	while (stream->count < COMMANDS) {
 		unsigned luck = chance_below(&stream->chance, 100);
 
@@ -148,6 +203,8 @@ stream_init(struct stream *stream, uint64_t seed)
 			add_session_open(stream);
 		else if (luck < 3)
 			add_expiry(stream);
+		else if (luck >= 92)
+			add_other(stream);
 		else if (luck < 5)
 			add_start(stream);
 		else if (luck < 6)
@@ -173,12 +230,16 @@ struct outcome {
 	struct applied applied;
 	struct state_hash result;
 	struct state_hash hash;
+	struct state_hash changes; /* those of the command */
+	uint64_t changes_are_whole;
 	uint64_t nodes;
 };
 
 static void
 step(struct fixture *fixture, const struct stream *stream, struct outcome *outcome)
 {
+	bool is_whole;
+
 	memset(outcome, 0, sizeof *outcome);
 	apply_value(fixture, buffer_slice(&stream->values[fixture->slot]));
 	outcome->applied.error = fixture->applied.error;
@@ -188,6 +249,8 @@ step(struct fixture *fixture, const struct stream *stream, struct outcome *outco
 	outcome->applied.timeout_ms = fixture->applied.timeout_ms;
 	outcome->result = hash_of(buffer_slice(&fixture->result));
 	outcome->hash = namespace_hash(fixture->namespace);
+	outcome->changes = hash_of(namespace_last_changes(fixture->namespace, &is_whole));
+	outcome->changes_are_whole = is_whole;
 	outcome->nodes = namespace_nodes(fixture->namespace);
 }
 
@@ -197,7 +260,7 @@ open_bare(struct fixture *fixture, unsigned cache_nodes)
 	*fixture = (struct fixture){0};
 	fixture->options.cache_nodes = cache_nodes;
 	fixture->options.change_count_max = 400;
-	fixture->options.change_age_ms_max = 8000;
+	fixture->options.change_age_ms_max = 80000;
 	assert_int_equal(sqlite3_open(":memory:", &fixture->db), SQLITE_OK);
 	open_namespace(fixture);
 }
@@ -215,12 +278,42 @@ run_all(struct fixture *fixture, const struct stream *stream, unsigned commit_ev
 	}
 }
 
+static uint64_t
+number_of_sql(struct fixture *fixture, const char *sql)
+{
+	sqlite3_stmt *statement;
+	uint64_t number;
+
+	assert_int_equal(sqlite3_prepare_v2(fixture->db, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	number = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return number;
+}
+
+/* No node is due earlier than is told, none that is never due has a time, and every owner lives. */
+static void
+assert_rows_are_sound(struct fixture *fixture)
+{
+	assert_int_equal(namespace_write_back(fixture->namespace), SYNOD_OK);
+	assert_true(namespace_next_due_ms(fixture->namespace) <=
+	            number_of_sql(fixture,
+	                          "SELECT coalesce(min(expires_ms), -1) FROM node"
+	                          " WHERE expires_ms != 0 AND (children = 0 OR kind = 5)"));
+	assert_int_equal(number_of_sql(fixture, "SELECT count(*) FROM node WHERE expires_ms != 0"
+	                                        " AND kind NOT IN (3, 4, 5)"),
+	                 0);
+	assert_int_equal(number_of_sql(fixture, "SELECT count(*) FROM node WHERE owner != 0"
+	                                        " AND owner NOT IN (SELECT id FROM session)"),
+	                 0);
+}
+
 /* Commits, crashes and reads at random; what is applied again must come out the same. */
 static void
 run_with_crashes(struct fixture *fixture, const struct stream *stream, uint64_t seed,
                  const struct outcome *expected)
 {
-	struct chance chance = {seed};
+	struct chance chance = {.state = seed};
 	unsigned crashes = 0;
 
 	while (fixture->slot < stream->count) {
@@ -235,6 +328,8 @@ run_with_crashes(struct fixture *fixture, const struct stream *stream, uint64_t 
 			exists(fixture, "/a/b/c");
 		if (chance_one_in(&chance, 50))
 			assert_hash_is_true(fixture);
+		if (chance_one_in(&chance, 50))
+			assert_rows_are_sound(fixture);
 		if (crashes < 60 && chance_one_in(&chance, 50)) {
 			crash(fixture);
 			crashes++;
@@ -243,8 +338,22 @@ run_with_crashes(struct fixture *fixture, const struct stream *stream, uint64_t 
 	assert_in_range(crashes, 10, 60);
 }
 
+/* Of the kinds of nodes, which were there in the end. */
 static void
-run_seed(uint64_t seed)
+gather(struct fixture *fixture, bool *seen)
+{
+	sqlite3_stmt *statement;
+
+	assert_int_equal(sqlite3_prepare_v2(fixture->db, "SELECT DISTINCT kind FROM node", -1,
+	                                    &statement, NULL),
+	                 SQLITE_OK);
+	while (sqlite3_step(statement) == SQLITE_ROW)
+		seen[sqlite3_column_int(statement, 0)] = true;
+	sqlite3_finalize(statement);
+}
+
+static void
+run_seed(uint64_t seed, bool *seen)
 {
 	static struct outcome one[COMMANDS];
 	static struct outcome other[COMMANDS];
@@ -266,6 +375,7 @@ run_seed(uint64_t seed)
 	assert_same_rows(&small, &large);
 	assert_same_rows(&large, &restarted);
 	assert_true(small.namespace->history.from > 1); /* it was trimmed */
+	gather(&small, seen);
 	stream_fini(&stream);
 	fixture_close(&small);
 	fixture_close(&large);
@@ -275,9 +385,13 @@ run_seed(uint64_t seed)
 static void
 same_commands_same_answers_hashes_and_rows(void **state)
 {
+	bool seen[NODE_CONTENDER + 1] = {false};
+
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++)
-		run_seed(seed);
+		run_seed(seed, seen);
+	for (unsigned kind = 0; kind <= NODE_CONTENDER; kind++)
+		assert_true(seen[kind]);
 }
 
 int

@@ -259,7 +259,7 @@ run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 {
 	static struct model model;
 	struct namespace_options options = {.cache_nodes = cache_nodes};
-	struct chance chance = {seed};
+	struct chance chance = {.state = seed};
 	struct fixture fixture;
 
 	fixture_open_with(&fixture, ":memory:", &options);

@@ -1,5 +1,5 @@
 /* CREATE. */
-#include "tests/unit/namespace/fixture.h"
+#include "tests/unit/namespace/living.h"
 
 /* Every field; not memcmp, because of the holes between them. */
 static void
@@ -206,6 +206,81 @@ creates_again_what_was_deleted(void **state)
 	fixture_close(&fixture);
 }
 
+static void
+creates_nodes_of_every_kind(void **state)
+{
+	struct fixture fixture;
+	uint64_t lease;
+
+	(void)state;
+	fixture_open(&fixture);
+	lease = grant_lease(&fixture);
+	create_ephemeral(&fixture, "/e");
+	create_leased(&fixture, "/l", lease);
+	create_container(&fixture, "/c");
+	create_ttl(&fixture, "/t", 1000);
+	assert_int_equal(write_kind(&fixture, OP_PUT, "/p", NODE_EPHEMERAL, 0, 0), SYNOD_OK);
+	assert_int_equal(stat_of(&fixture, "/e").kind, NODE_EPHEMERAL);
+	assert_true(stat_of(&fixture, "/e").owner == fixture.session);
+	assert_int_equal(stat_of(&fixture, "/l").kind, NODE_LEASED);
+	assert_true(stat_of(&fixture, "/l").owner == lease);
+	assert_int_equal(stat_of(&fixture, "/c").kind, NODE_CONTAINER);
+	assert_int_equal(stat_of(&fixture, "/c").owner, 0);
+	assert_int_equal(stat_of(&fixture, "/t").kind, NODE_TTL);
+	assert_int_equal(stat_of(&fixture, "/t").ttl_ms, 1000);
+	assert_true(stat_of(&fixture, "/p").owner == fixture.session);
+	commit(&fixture);
+	crash(&fixture);
+	assert_int_equal(stat_of(&fixture, "/t").ttl_ms, 1000);
+	assert_int_equal(stat_of(&fixture, "/t").kind, NODE_TTL);
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
+static void
+names_an_ephemeral_node_by_sequence(void **state)
+{
+	struct operation operation = {.op = OP_CREATE,
+	                              .path = slice_of("/d/n-"),
+	                              .flags = OP_SEQUENTIAL | OP_PARENTS,
+	                              .kind = NODE_EPHEMERAL};
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture);
+	assert_int_equal(write_operation(&fixture, &operation, NULL), SYNOD_OK);
+	assert_int_equal(last_change(&fixture, 0).owner, 0); /* the parent is persistent */
+	assert_true(last_change(&fixture, 1).owner == fixture.session);
+	assert_int_equal(stat_of(&fixture, "/d").kind, NODE_PERSISTENT);
+	assert_true(stat_of(&fixture, "/d/n-0000000000").owner == fixture.session);
+	fixture_close(&fixture);
+}
+
+static void
+refuses_children_of_what_has_an_owner_and_of_locks(void **state)
+{
+	struct fixture fixture;
+	struct party party;
+
+	(void)state;
+	fixture_open(&fixture);
+	create_ephemeral(&fixture, "/e");
+	create_leased(&fixture, "/l", grant_lease(&fixture));
+	party = join(&fixture, 3);
+	take(&fixture, &party, "/lock");
+	assert_int_equal(create(&fixture, "/e/child"), SYNOD_NO_CHILDREN);
+	assert_int_equal(create(&fixture, "/l/child"), SYNOD_NO_CHILDREN);
+	assert_int_equal(put(&fixture, "/e/deeper/child", "x"), SYNOD_NO_CHILDREN);
+	assert_int_equal(create(&fixture, "/e/deeper/child"), SYNOD_NO_PARENT);
+	assert_int_equal(create_ephemeral(&fixture, "/e/child"), SYNOD_NO_CHILDREN);
+	assert_int_equal(create(&fixture, "/lock/child"), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(put(&fixture, "/lock/deeper/child", "x"), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(put(&fixture, "/lock/0000000000/child", "x"), SYNOD_NO_CHILDREN);
+	assert_int_equal(stat_of(&fixture, "/e").children, 0);
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -219,6 +294,9 @@ main(void)
 		cmocka_unit_test(refuses_a_sequential_name_that_is_taken),
 		cmocka_unit_test(tells_absent_data_from_empty),
 		cmocka_unit_test(creates_again_what_was_deleted),
+		cmocka_unit_test(creates_nodes_of_every_kind),
+		cmocka_unit_test(names_an_ephemeral_node_by_sequence),
+		cmocka_unit_test(refuses_children_of_what_has_an_owner_and_of_locks),
 	};
 
 	alarm(120);

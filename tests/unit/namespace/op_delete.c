@@ -1,5 +1,5 @@
 /* DELETE. */
-#include "tests/unit/namespace/fixture.h"
+#include "tests/unit/namespace/living.h"
 
 static int
 delete_tree(struct fixture *fixture, const char *path)
@@ -167,6 +167,70 @@ deletes_thousands_of_nodes_in_one_revision(void **state)
 	fixture_close(&fixture);
 }
 
+static void
+deletes_locks_with_their_contenders(void **state)
+{
+	struct fixture fixture;
+	struct party one;
+	struct party other;
+
+	(void)state;
+	fixture_open(&fixture);
+	one = join(&fixture, 3);
+	other = join(&fixture, 4);
+	take(&fixture, &one, "/d/lock");
+	wait_for(&fixture, &other, "/d/lock");
+	act_as(&fixture, &other);
+	assert_int_equal(delete_node(&fixture, "/d/lock/0000000000"), SYNOD_OK);
+	assert_true(token_of(&fixture, "/d/lock/0000000001") == fixture.slot);
+	assert_int_equal(session_find(fixture.namespace, one.session)->contender_count, 0);
+	assert_int_equal(session_find(fixture.namespace, other.session)->contender_count, 1);
+	act_as(&fixture, &one);
+	assert_int_equal(delete_tree(&fixture, "/d"), SYNOD_OK);
+	assert_int_equal(session_find(fixture.namespace, other.session)->contender_count, 0);
+	assert_int_equal(release(&fixture, &other, "/d/lock"), SYNOD_NOT_HELD);
+	take(&fixture, &one, "/d/lock");
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
+/* Whatever a transaction that fails did to locks, by the cache or by rows. */
+static void
+counts_contenders_right_when_it_is_undone(void **state)
+{
+	struct operation acquire_other = {.op = OP_ACQUIRE, .path = slice_of("/other")};
+	struct batch batch = {0};
+	struct fixture fixture;
+	struct party one;
+	struct party other;
+
+	(void)state;
+	fixture_open(&fixture);
+	one = join(&fixture, 3);
+	other = join(&fixture, 4);
+	take(&fixture, &one, "/d/lock");
+	wait_for(&fixture, &other, "/d/lock");
+	for (unsigned recursive = 0; recursive < 2; recursive++) {
+		act_as(&fixture, &other);
+		batch_add_with(&batch, THEN, &acquire_other, NULL);
+		if (recursive)
+			batch_add(&batch, THEN, OP_DELETE, OP_RECURSIVE, "/d", NULL);
+		else
+			batch_add(&batch, THEN, OP_DELETE, 0, "/d/lock/0000000000", NULL);
+		batch_add(&batch, THEN, OP_DELETE, 0, "/missing", NULL);
+		assert_int_equal(batch_run(&fixture, &batch), SYNOD_NOT_FOUND);
+		assert_int_equal(session_find(fixture.namespace, one.session)->contender_count, 1);
+		assert_int_equal(session_find(fixture.namespace, other.session)->contender_count,
+		                 1);
+		assert_int_equal(last_change_count(&fixture), 0);
+		assert_true(token_of(&fixture, "/d/lock/0000000001") == 0);
+		assert_hash_is_true(&fixture);
+	}
+	assert_int_equal(release(&fixture, &one, "/d/lock"), SYNOD_OK);
+	assert_true(token_of(&fixture, "/d/lock/0000000001") == fixture.slot);
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -178,6 +242,8 @@ main(void)
 		cmocka_unit_test(records_children_before_their_parents),
 		cmocka_unit_test(answers_with_the_top_node_as_it_was),
 		cmocka_unit_test(deletes_thousands_of_nodes_in_one_revision),
+		cmocka_unit_test(deletes_locks_with_their_contenders),
+		cmocka_unit_test(counts_contenders_right_when_it_is_undone),
 	};
 
 	alarm(120);

@@ -4,8 +4,12 @@
 
 #include "tests/unit/namespace/batch.h"
 
+#define RANDOM_LEASES 4
+
 struct chance {
 	uint64_t state;
+	bool has_kinds; /* nodes of all kinds are made, some of them with these: */
+	uint64_t leases[RANDOM_LEASES];
 };
 
 /* SplitMix64. */
@@ -82,6 +86,20 @@ random_condition(struct chance *chance, struct random_operation *random)
 	random->operation.condition_count = 1;
 }
 
+/* What a node is made as. */
+static inline void
+random_kind(struct chance *chance, struct operation *operation)
+{
+	static const uint8_t kinds[] = {NODE_EPHEMERAL, NODE_LEASED, NODE_CONTAINER, NODE_CONTAINER,
+	                                NODE_TTL};
+
+	operation->kind = kinds[chance_below(chance, 5)];
+	if (operation->kind == NODE_LEASED)
+		operation->lease = chance->leases[chance_below(chance, RANDOM_LEASES)];
+	if (operation->kind == NODE_TTL)
+		operation->ttl_ms = NODE_TTL_MIN_MS + chance_below(chance, 60000);
+}
+
 static inline void
 random_operation(struct chance *chance, struct random_operation *random, unsigned size_max)
 {
@@ -107,6 +125,34 @@ random_operation(struct chance *chance, struct random_operation *random, unsigne
 		operation->flags |= OP_WITH_STAT;
 	if (chance_one_in(chance, 5))
 		random_condition(chance, random);
+	if (chance->has_kinds && (operation->op == OP_CREATE || operation->op == OP_PUT) &&
+	    chance_one_in(chance, 2))
+		random_kind(chance, operation);
+}
+
+/* One that may also contend for a lock, or give it back. */
+static inline void
+random_operation_or_lock(struct chance *chance, struct random_operation *random, unsigned size_max)
+{
+	struct operation *operation = &random->operation;
+
+	random_operation(chance, random, size_max);
+	if (!chance->has_kinds || !chance_one_in(chance, 6))
+		return;
+	operation->flags = 0;
+	operation->kind = 0;
+	operation->lease = 0;
+	operation->ttl_ms = 0;
+	operation->op = chance_one_in(chance, 3) ? OP_RELEASE : OP_ACQUIRE;
+	if (operation->op == OP_RELEASE) {
+		operation->data = absent();
+		return;
+	}
+	operation->ttl_ms = chance_one_in(chance, 2) ? 3000 : 0;
+	if (chance_one_in(chance, 3))
+		operation->flags |= OP_SHARED;
+	if (chance_one_in(chance, 4))
+		operation->flags |= OP_TRY;
 }
 
 static inline void
@@ -118,7 +164,7 @@ random_batch(struct chance *chance, struct batch *batch, unsigned operations_max
 		unsigned count = chance_below(chance, operations_max + 1);
 
 		for (unsigned i = 0; i < count; i++) {
-			random_operation(chance, &random, size_max);
+			random_operation_or_lock(chance, &random, size_max);
 			batch_add_with(batch, branch, &random.operation, &random.condition);
 		}
 	}

@@ -1,4 +1,5 @@
 /* A transaction that fails leaves nothing behind. */
+#include "tests/unit/namespace/living.h"
 #include "tests/unit/namespace/random.h"
 
 struct picture {
@@ -8,6 +9,7 @@ struct picture {
 	uint64_t revision;
 	uint64_t change_count;
 	uint64_t change_bytes;
+	uint64_t contenders; /* of the session */
 };
 
 static struct picture
@@ -23,6 +25,7 @@ picture_of(struct fixture *fixture)
 	picture.revision = namespace_revision(fixture->namespace);
 	picture.change_count = fixture->namespace->history.count;
 	picture.change_bytes = fixture->namespace->history.bytes;
+	picture.contenders = session_find(fixture->namespace, fixture->session)->contender_count;
 	return picture;
 }
 
@@ -36,13 +39,15 @@ fail_transaction(struct fixture *fixture, struct chance *chance)
 	for (unsigned i = 0; i < count; i++) {
 		struct random_operation random;
 
-		random_operation(chance, &random, 400);
+		random_operation_or_lock(chance, &random, 400);
 		if (chance_one_in(chance, 2)) { /* so that some get far */
 			random.operation.condition_count = 0;
-			if (random.operation.op != OP_DELETE)
+			if (random.operation.op == OP_CREATE || random.operation.op == OP_SET)
 				random.operation.op = OP_PUT;
-			random.operation.flags =
-				random.operation.op == OP_PUT ? OP_PARENTS : OP_RECURSIVE;
+			if (random.operation.op == OP_PUT)
+				random.operation.flags = OP_PARENTS;
+			if (random.operation.op == OP_DELETE)
+				random.operation.flags = OP_RECURSIVE;
 		}
 		batch_add_with(&batch, THEN, &random.operation, &random.condition);
 	}
@@ -57,7 +62,7 @@ disturb(struct fixture *fixture, struct chance *chance)
 	struct random_operation random;
 
 	for (unsigned i = 0; i < 3; i++) {
-		random_operation(chance, &random, 400);
+		random_operation_or_lock(chance, &random, 400);
 		fixture->acknowledged = fixture->seq;
 		write_operation(fixture, &random.operation, &random.condition);
 	}
@@ -73,10 +78,12 @@ static void
 run(unsigned cache_nodes, uint64_t seed)
 {
 	struct namespace_options options = {.cache_nodes = cache_nodes, .change_count_max = 300};
-	struct chance chance = {seed};
+	struct chance chance = {.state = seed, .has_kinds = true};
 	struct fixture fixture;
 
 	fixture_open_with(&fixture, ":memory:", &options);
+	for (unsigned i = 0; i < RANDOM_LEASES; i++)
+		chance.leases[i] = grant_lease(&fixture);
 	for (unsigned round = 0; round < 300; round++) {
 		struct picture before;
 		struct picture after;
