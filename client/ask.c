@@ -7,6 +7,8 @@
 
 #include "shared/error.h"
 
+#define TIMEOUT_DEFAULT_MS 2000
+
 enum ask_item {
 	ASK_ITEM_START = 1,
 	ASK_ITEM_TIMEOUT,
@@ -279,4 +281,41 @@ void
 answer_fini(struct answer *answer)
 {
 	buffer_fini(&answer->frame);
+}
+
+int
+ask_all(struct synod *synod, uint8_t op, struct slice body, unsigned timeout_ms,
+        struct answer **answers, unsigned *count)
+{
+	*count = endpoints_count(&synod->endpoints);
+	*answers = calloc(*count, sizeof **answers);
+	if (*answers == NULL)
+		return SYNOD_NO_MEMORY;
+	for (unsigned i = 0; i < *count; i++)
+		(*answers)[i].address = endpoints_at(&synod->endpoints, i);
+	return ask(synod, *answers, *count, op, body, timeout_ms);
+}
+
+void
+answers_free(struct answer *answers, unsigned count)
+{
+	for (unsigned i = 0; answers != NULL && i < count; i++)
+		answer_fini(&answers[i]);
+	free(answers);
+}
+
+int
+ask_check(struct synod *synod, const void *result)
+{
+	if (synod == NULL || result == NULL || session_is_in_callback())
+		return SYNOD_BAD_ARGUMENT;
+	if (atomic_load(&synod->is_closing))
+		return SYNOD_CLOSED;
+	return synod->mode == ACTOR_MANUAL && synod->loop == NULL ? SYNOD_UNSUPPORTED : SYNOD_OK;
+}
+
+unsigned
+ask_timeout_ms(unsigned timeout_ms)
+{
+	return timeout_ms != 0 ? timeout_ms : TIMEOUT_DEFAULT_MS;
 }

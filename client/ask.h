@@ -26,4 +26,15 @@ int ask(struct synod *synod, struct answer *answers, unsigned count, uint8_t op,
         unsigned timeout_ms);
 void answer_fini(struct answer *answer);
 
+/* Ask every endpoint that is known; *ANSWERS has *COUNT of them.  Free with answers_free(). */
+int ask_all(struct synod *synod, uint8_t op, struct slice body, unsigned timeout_ms,
+            struct answer **answers, unsigned *count);
+void answers_free(struct answer *answers, unsigned count);
+
+/* May this thread ask now, and hand something over in RESULT? */
+int ask_check(struct synod *synod, const void *result);
+
+/* TIMEOUT_MS, or the default for 0. */
+unsigned ask_timeout_ms(unsigned timeout_ms);
+
 #endif

@@ -66,7 +66,7 @@ on_frame(void *owner, const struct frame *frame)
 	if (frame->type == FRAME_EVENT)
 		return watches_on_event(session, frame);
 	if (frame->type == FRAME_ALIVE)
-		life_on_alive(session, frame);
+		keepalives_on_alive(session, frame);
 	return SYNOD_OK; /* unknown ones are from a newer member and not for us */
 }
 
@@ -107,7 +107,7 @@ earlier(uint64_t a, uint64_t b)
 }
 
 static uint64_t
-next_us(const struct session *session)
+next_us(struct session *session)
 {
 	uint64_t next = earlier(contact_next_us(&session->contact), life_next_us(session));
 
@@ -185,8 +185,7 @@ on_idle(void *owner)
 		return;
 	}
 	requests_pump(session);
-	contact_set_waiting(contact,
-	                    session->awaited_count > 0 || session->keepalive_unanswered_us != 0,
+	contact_set_waiting(contact, session->awaited_count > 0 || keepalives_are_awaited(session),
 	                    session->now_us);
 	contact_flush(contact, session->now_us);
 	set_timer(session);
@@ -230,6 +229,7 @@ init(struct session *session, const struct session_options *options)
 	session->contact.silence_ms = silence_ms(options->session_timeout_ms);
 	requests_init(session);
 	watches_init(session);
+	leases_init(&session->leases);
 	life_init(session);
 }
 
@@ -290,6 +290,7 @@ session_free(struct session *session)
 	contact_fini(&session->contact);
 	life_fini(session);
 	watches_fini(session);
+	leases_fini(&session->leases);
 	requests_fini(session);
 	free(session);
 }

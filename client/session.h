@@ -22,6 +22,7 @@
 #include "client/contact.h"
 #include "client/hooks.h"
 #include "client/lane.h"
+#include "client/leases.h"
 #include "client/loop.h"
 #include "client/watch.h"
 
@@ -29,11 +30,9 @@
 
 /* Answers awaited at a time, and the bytes of their requests: within what a member grants to one
  * connection. */
-#define AWAITED_MAX           SESSION_WINDOW
-#define AWAITED_SLOTS         2048 /* a power of two, so that a free one is always near */
-#define AWAITED_BYTES_MAX     (8u << 20)
-
-#define KEEPALIVES_REMEMBERED 16
+#define AWAITED_MAX       SESSION_WINDOW
+#define AWAITED_SLOTS     2048 /* a power of two, so that a free one is always near */
+#define AWAITED_BYTES_MAX (8u << 20)
 
 enum lane_kind {
 	LANE_WATCHES, /* first: the others may have to wait for it */
@@ -102,6 +101,7 @@ struct session {
 	struct outcome *scratch;       /* for results that only a callback sees */
 
 	struct watches watches;
+	struct leases leases;
 
 	/* The session's life. */
 	enum session_life life;
@@ -111,7 +111,7 @@ struct session {
 	uint64_t last_seq;
 	unsigned timeout_ms; /* granted */
 	uint64_t keepalive_number;
-	uint64_t keepalive_others; /* up to this number they were for an earlier session */
+	uint64_t keepalive_others; /* up to this number they were sent before it was attached */
 	uint64_t keepalive_sent_us[KEEPALIVES_REMEMBERED];
 	uint64_t keepalive_next_us;
 	uint64_t keepalive_unanswered_us; /* the first unanswered one was sent then; 0: none */
@@ -201,13 +201,22 @@ void life_fini(struct session *session);
 void life_on_up(struct session *session);
 void life_on_down(struct session *session);
 void life_on_response(struct session *session, struct call *call, const struct response *response);
-void life_on_alive(struct session *session, const struct frame *frame);
 void life_on_time(struct session *session);
-uint64_t life_next_us(const struct session *session);
+uint64_t life_next_us(struct session *session);
 void life_pump(struct session *session); /* open or attach if needed and possible */
 void life_end(struct session *session);  /* the ensemble says that the session has ended */
 bool life_may_write(struct session *session, const struct call *call);
 void life_report(struct session *session);
+/* What was sent at SENT_US has renewed the session for TIMEOUT_MS. */
+void life_confirm(struct session *session, uint64_t sent_us, uint64_t timeout_ms);
+/* What the server's clock and ours may differ by over one timeout, and more. */
+unsigned life_margin_ms(uint64_t timeout_ms);
+
+void keepalives_on_alive(struct session *session, const struct frame *frame);
+void keepalives_on_time(struct session *session);
+void keepalives_on_down(struct session *session);
+bool keepalives_are_awaited(const struct session *session);
+uint64_t keepalives_next_us(struct session *session);
 
 /* Around every call of the application's functions. */
 void session_enter_callback(void);

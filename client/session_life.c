@@ -17,15 +17,14 @@
 #define MARGIN_MIN_MS 100
 #define MARGIN_MAX_MS 5000
 
-/* What the server's clock and ours may differ by over one timeout, and more. */
-static unsigned
-margin_ms(unsigned timeout_ms)
+unsigned
+life_margin_ms(uint64_t timeout_ms)
 {
-	unsigned margin = timeout_ms / 10;
+	uint64_t margin = timeout_ms / 10;
 
 	if (margin < MARGIN_MIN_MS)
 		return MARGIN_MIN_MS;
-	return margin < MARGIN_MAX_MS ? margin : MARGIN_MAX_MS;
+	return margin < MARGIN_MAX_MS ? (unsigned)margin : MARGIN_MAX_MS;
 }
 
 void
@@ -113,15 +112,15 @@ life_report(struct session *session)
 	hooks_report(session->options.hooks, state, remaining_ms(session, session->now_us));
 }
 
-static void
-confirm(struct session *session, uint64_t sent_us, uint64_t timeout_ms)
+void
+life_confirm(struct session *session, uint64_t sent_us, uint64_t timeout_ms)
 {
 	uint64_t deadline;
 
 	if (timeout_ms > SESSION_TIMEOUT_MAX_MS)
 		timeout_ms = SESSION_TIMEOUT_MAX_MS;
 	session->timeout_ms = (unsigned)timeout_ms;
-	deadline = sent_us + (timeout_ms - margin_ms((unsigned)timeout_ms)) * 1000;
+	deadline = sent_us + (timeout_ms - life_margin_ms(timeout_ms)) * 1000;
 	if (deadline > deadline_us(session))
 		atomic_store(&session->public_deadline_us, deadline);
 	session->keepalive_unanswered_us = 0;
@@ -233,9 +232,9 @@ on_attached(struct session *session, const struct response *response)
 	watches_on_attached(session, has_opened ? response->revision : 0);
 	lane_on_answer(&session->lanes[LANE_WRITES]);
 	if (PLANTED(ATTACH_RENEWS))
-		confirm(session, session->now_us, timeout_ms);
+		life_confirm(session, session->now_us, timeout_ms);
 	if (has_opened) { /* perhaps by an earlier copy of the request, but not before the first */
-		confirm(session, session->opening_us, timeout_ms);
+		life_confirm(session, session->opening_us, timeout_ms);
 		return;
 	}
 	/* Attaching shows that the session lives, but renews nothing: its deadline may be near. */
@@ -322,99 +321,25 @@ void
 life_on_down(struct session *session)
 {
 	session->is_attached = false;
-	session->keepalive_unanswered_us = 0;
-	session->keepalive_next_us = UINT64_MAX;
+	keepalives_on_down(session);
 	life_report(session);
 }
 
-/* ---- keepalives ---- */
-
-static void
-send_keepalive(struct session *session)
-{
-	struct buffer *output = &session->contact.output;
-	uint64_t number = ++session->keepalive_number;
-	uint64_t interval_us = session->timeout_ms * UINT64_C(1000) / 12;
-	size_t begin = frame_begin(output, FRAME_KEEPALIVE);
-
-	pack_array(output, 1);
-	pack_u64(output, number);
-	frame_end(output, begin);
-	session->keepalive_sent_us[number % KEEPALIVES_REMEMBERED] = session->now_us;
-	if (session->keepalive_unanswered_us == 0)
-		session->keepalive_unanswered_us = session->now_us;
-	session->keepalive_next_us = session->now_us + interval_us; /* sooner while unanswered */
-}
-
-void
-life_on_alive(struct session *session, const struct frame *frame)
-{
-	struct cursor cursor;
-	struct fields fields;
-	uint64_t number;
-	uint64_t timeout_ms;
-	int error;
-
-	cursor_init(&cursor, frame->body);
-	fields = fields_enter(&cursor, 2);
-	number = field_u64(&fields);
-	error = (int)field_number(&fields, INT32_MAX);
-	timeout_ms = field_u64(&fields);
-	fields_leave(&fields);
-	if (cursor_finish(&cursor) != SYNOD_OK || session->life != LIFE_OPEN ||
-	    !session->is_attached || number <= session->keepalive_others)
-		return;
-	if (error == SYNOD_SESSION_ENDED) {
-		life_end(session);
-		return;
-	}
-	if (error != SYNOD_OK || number > session->keepalive_number ||
-	    session->keepalive_number - number >= KEEPALIVES_REMEMBERED)
-		return;
-	if (timeout_ms < SESSION_TIMEOUT_MIN_MS)
-		timeout_ms = session->timeout_ms;
-	confirm(session,
-	        PLANTED(DEADLINE_FROM_RECEIVE)
-	                ? session->now_us
-	                : session->keepalive_sent_us[number % KEEPALIVES_REMEMBERED],
-	        timeout_ms);
-}
-
-/* A member that answers, but not about the session, may be cut off from the leader. */
-static uint64_t
-patience_us(const struct session *session)
-{
-	uint64_t patience_ms = session->contact.silence_ms * UINT64_C(2);
-
-	if (patience_ms > session->timeout_ms / 3)
-		patience_ms = session->timeout_ms / 3;
-	return patience_ms * 1000;
-}
+/* ---- time ---- */
 
 void
 life_on_time(struct session *session)
 {
-	if (session->contact.state == CONTACT_UP && session->keepalive_unanswered_us != 0 &&
-	    session->now_us - session->keepalive_unanswered_us >= patience_us(session)) {
-		session->keepalive_unanswered_us = session->now_us;
-		if (endpoints_count(session->options.endpoints) > 1)
-			contact_switch(&session->contact, SYNOD_NO_QUORUM,
-			               "the member cannot keep the session alive", session->now_us);
-	}
-	if (session->is_attached && session->now_us >= session->keepalive_next_us)
-		send_keepalive(session);
+	keepalives_on_time(session);
 	life_report(session);
 }
 
 uint64_t
-life_next_us(const struct session *session)
+life_next_us(struct session *session)
 {
-	uint64_t next_us = session->keepalive_next_us;
-	uint64_t deadline = atomic_load(&session->public_deadline_us);
+	uint64_t next_us = keepalives_next_us(session);
+	uint64_t deadline = deadline_us(session);
 
-	if (session->keepalive_unanswered_us != 0 &&
-	    session->keepalive_unanswered_us + patience_us(session) < next_us)
-		next_us = session->keepalive_unanswered_us + patience_us(session);
 	if (session->life == LIFE_OPEN && !session->is_overdue_reported && deadline < next_us)
 		next_us = deadline;
 	return next_us;

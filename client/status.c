@@ -6,8 +6,6 @@
 #include "shared/error.h"
 #include "shared/fields.h"
 
-#define STATUS_TIMEOUT_DEFAULT_MS 2000
-
 /* Public structures with the memory behind them; each starts with the public part. */
 struct status_block {
 	struct synod_status status;
@@ -18,44 +16,6 @@ struct members_block {
 	struct synod_members members;
 	struct arena arena;
 };
-
-static int
-check(struct synod *synod, const void *result)
-{
-	if (synod == NULL || result == NULL || session_is_in_callback())
-		return SYNOD_BAD_ARGUMENT;
-	if (atomic_load(&synod->is_closing))
-		return SYNOD_CLOSED;
-	return synod->mode == ACTOR_MANUAL && synod->loop == NULL ? SYNOD_UNSUPPORTED : SYNOD_OK;
-}
-
-static void
-finish_answers(struct answer *answers, unsigned count)
-{
-	for (unsigned i = 0; answers != NULL && i < count; i++)
-		answer_fini(&answers[i]);
-	free(answers);
-}
-
-/* Ask every endpoint; *ANSWERS has *COUNT of them. */
-static int
-ask_all(struct synod *synod, uint8_t op, struct slice body, unsigned timeout_ms,
-        struct answer **answers, unsigned *count)
-{
-	*count = endpoints_count(&synod->endpoints);
-	*answers = calloc(*count, sizeof **answers);
-	if (*answers == NULL)
-		return SYNOD_NO_MEMORY;
-	for (unsigned i = 0; i < *count; i++)
-		(*answers)[i].address = endpoints_at(&synod->endpoints, i);
-	return ask(synod, *answers, *count, op, body, timeout_ms);
-}
-
-static unsigned
-or_default(unsigned timeout_ms)
-{
-	return timeout_ms != 0 ? timeout_ms : STATUS_TIMEOUT_DEFAULT_MS;
-}
 
 static const char *
 text_of(struct arena *arena, struct slice text)
@@ -152,7 +112,7 @@ synod_status(struct synod *synod, unsigned timeout_ms, struct synod_status **sta
 	struct answer *answers = NULL;
 	struct status_block *block;
 	unsigned count = 0;
-	int error = check(synod, status);
+	int error = ask_check(synod, status);
 
 	if (error != SYNOD_OK)
 		return error;
@@ -162,7 +122,7 @@ synod_status(struct synod *synod, unsigned timeout_ms, struct synod_status **sta
 	if (block == NULL || body.failed)
 		error = SYNOD_NO_MEMORY;
 	if (error == SYNOD_OK)
-		error = ask_all(synod, OP_STATUS, buffer_slice(&body), or_default(timeout_ms),
+		error = ask_all(synod, OP_STATUS, buffer_slice(&body), ask_timeout_ms(timeout_ms),
 		                &answers, &count);
 	if (error == SYNOD_OK)
 		block->status.members =
@@ -171,7 +131,7 @@ synod_status(struct synod *synod, unsigned timeout_ms, struct synod_status **sta
 		add_status(block, &answers[i]);
 	if (error == SYNOD_OK && block->arena.has_failed)
 		error = SYNOD_NO_MEMORY;
-	finish_answers(answers, count);
+	answers_free(answers, count);
 	buffer_fini(&body);
 	if (error == SYNOD_OK)
 		*status = &block->status;
@@ -277,7 +237,7 @@ synod_members(struct synod *synod, unsigned timeout_ms, struct synod_members **m
 	struct members_block *best = NULL;
 	struct answer *answers = NULL;
 	unsigned count = 0;
-	int error = check(synod, members);
+	int error = ask_check(synod, members);
 
 	if (error != SYNOD_OK)
 		return error;
@@ -285,10 +245,10 @@ synod_members(struct synod *synod, unsigned timeout_ms, struct synod_members **m
 	pack_array(&body, 0);
 	error = body.failed ? SYNOD_NO_MEMORY
 	                    : ask_all(synod, OP_MEMBERS, buffer_slice(&body),
-	                              or_default(timeout_ms), &answers, &count);
+	                              ask_timeout_ms(timeout_ms), &answers, &count);
 	if (error == SYNOD_OK)
 		error = choose_members(answers, count, &best);
-	finish_answers(answers, count);
+	answers_free(answers, count);
 	buffer_fini(&body);
 	if (error == SYNOD_OK)
 		*members = &best->members;
@@ -321,7 +281,7 @@ int
 synod_transfer(struct synod *synod, const char *name, unsigned timeout_ms)
 {
 	struct buffer body = BUFFER_EMPTY;
-	int error = check(synod, synod);
+	int error = ask_check(synod, synod);
 	unsigned count;
 
 	if (error != SYNOD_OK)
@@ -336,7 +296,7 @@ synod_transfer(struct synod *synod, const char *name, unsigned timeout_ms)
 		struct answer answer = {.address = endpoints_at(&synod->endpoints, i)};
 
 		error = ask(synod, &answer, 1, OP_TRANSFER, buffer_slice(&body),
-		            or_default(timeout_ms));
+		            ask_timeout_ms(timeout_ms));
 		if (error == SYNOD_OK)
 			error = answer.error;
 		answer_fini(&answer);

@@ -126,9 +126,9 @@ struct synod_options {
 	 * session can still be counted on (0 when expired or none is open).  Called once more with
 	 * SYNOD_SUSPENDED and 0 when that time has passed. */
 	void (*on_state)(void *context, enum synod_state state, unsigned remaining_ms);
-	/* Somebody else deleted a node that the session owned, or took it over (then cause is
-	 * SYNOD_CAUSE_SUPERSEDED and OWNER the new one).  Not called when the session itself
-	 * ended: on_state says that. */
+	/* A node that the session owned was deleted on somebody's request, or taken over (then
+	 * cause is SYNOD_CAUSE_SUPERSEDED and OWNER the new one).  What this handle itself deletes
+	 * is told too.  Not called when the session itself ended: on_state says that. */
 	void (*on_loss)(void *context, const struct synod_change *change);
 	void *context;
 	bool own_loop; /* see synod_fd() */
@@ -459,8 +459,9 @@ enum synod_event_kind {
 struct synod_event {
 	enum synod_event_kind kind;
 	uint64_t revision;
-	bool more;      /* CHANGES: the last revision goes on in the next event.  STATE: so does the
-	                 * state */
+	/* CHANGES: the last revision goes on in the next event.  STATE: so does the state, if the
+	 * next event is a STATE of the same revision; otherwise it begins anew. */
+	bool more;
 	bool compacted; /* STATE: the history was not kept long enough; changes were missed, the
 	                 * state replaces them */
 	const struct synod_change *changes;
@@ -498,8 +499,8 @@ struct synod_watch_options {
  * 16 MiB: list it in pages, and watch from the list's revision + 1).  Returns SYNOD_OK,
  * BAD_PATH, BAD_ARGUMENT, NO_MEMORY, LIMIT or CLOSED.
  *
- * Bounds.  Without on_event the library keeps up to 4 MiB of events; beyond them it lets the
- * ensemble keep the rest and fetches it later.
+ * Bounds.  Without on_event the library keeps up to 4 MiB of events, and a state as a whole;
+ * beyond them it lets the ensemble keep the rest and fetches it later.
  */
 SYNOD_API int synod_watch_open(struct synod *synod, const char *path,
                                const struct synod_watch_options *options,
@@ -537,6 +538,7 @@ SYNOD_API int synod_lease_grant(struct synod *synod, uint64_t ttl_ms, const stru
  */
 SYNOD_API int synod_lease_keep(struct synod *synod, uint64_t lease, uint64_t ttl_ms,
                                void (*on_end)(void *context, uint64_t lease), void *context);
+/* SYNOD_NO_LEASE: it is not kept; if it was, it has ended, and ON_END was or is being called. */
 SYNOD_API int synod_lease_let_go(struct synod *synod, uint64_t lease);
 
 /* How long a lease that this handle keeps can still be counted on; 0: not at all. */
