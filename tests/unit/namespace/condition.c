@@ -262,6 +262,7 @@ guard_stands_before_reads_too(void **state)
 	assert_int_equal(read_operation(&fixture, &operation, &condition), SYNOD_OK);
 	release(&fixture, &party, "/lock");
 	assert_int_equal(read_operation(&fixture, &operation, &condition), SYNOD_FENCED);
+	assert_int_equal(fixture.namespace->locks.count, 0); /* reads leave nothing behind */
 	fixture_close(&fixture);
 }
 

@@ -208,6 +208,7 @@ static void
 delay_follows_the_expiry_of_a_holder(void **state)
 {
 	struct scene scene;
+	struct told changes;
 
 	(void)state;
 	scene_open(&scene);
@@ -227,6 +228,10 @@ delay_follows_the_expiry_of_a_holder(void **state)
 	collect(&scene.fixture);
 	assert_holders(&scene, 1, 3, "hw");
 	assert_true(token_of(&scene.fixture, "/lock/0000000001") == scene.fixture.slot);
+	changes = told(&scene.fixture);
+	assert_int_equal(changes.count, 1);
+	assert_told(&changes, 0, CHANGE_GRANTED, "/lock/0000000001");
+	assert_int_equal(changes.changes[0].cause, CAUSE_REQUEST);
 	assert_int_equal(stat_of(&scene.fixture, "/lock").ttl_ms, 0);
 	assert_hash_is_true(&scene.fixture);
 	fixture_close(&scene.fixture);
@@ -485,6 +490,28 @@ transaction_grants_once_it_is_complete(void **state)
 }
 
 static void
+transaction_grants_in_the_order_of_the_paths(void **state)
+{
+	static const char *const locks[] = {"/m", "/z", "/a"};
+	static const char *const paths[] = {"/m/0000000000", "/z/0000000000", "/a/0000000000"};
+	struct scene scene;
+	struct told changes;
+
+	(void)state;
+	scene_open(&scene);
+	for (unsigned i = 0; i < 3; i++) {
+		take(&scene.fixture, &scene.parties[0], locks[i]);
+		wait_for(&scene.fixture, &scene.parties[1], locks[i]);
+	}
+	assert_int_equal(delete_all(&scene, paths, 3, false), SYNOD_OK);
+	changes = told(&scene.fixture);
+	assert_told(&changes, 3, CHANGE_GRANTED, "/a/0000000001");
+	assert_told(&changes, 4, CHANGE_GRANTED, "/m/0000000001");
+	assert_told(&changes, 5, CHANGE_GRANTED, "/z/0000000001");
+	fixture_close(&scene.fixture);
+}
+
+static void
 undone_transaction_takes_nothing_from_anybody(void **state)
 {
 	static const char *const one[] = {"/lock/0000000000"};
@@ -555,6 +582,7 @@ main(void)
 		cmocka_unit_test(deleting_a_contender_takes_its_place_away),
 		cmocka_unit_test(deleting_the_lock_ends_the_queue),
 		cmocka_unit_test(transaction_grants_once_it_is_complete),
+		cmocka_unit_test(transaction_grants_in_the_order_of_the_paths),
 		cmocka_unit_test(undone_transaction_takes_nothing_from_anybody),
 		cmocka_unit_test(transaction_can_put_another_node_where_the_lock_was),
 	};
