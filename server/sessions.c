@@ -270,7 +270,9 @@ sessions_renew(struct sessions *sessions, uint64_t session, bool is_lease, uint6
 {
 	struct row *row = find(sessions, session);
 
-	if (!row || session == 0 || row->is_lease != is_lease || row->is_expiring)
+	if (!row || session == 0 || row->is_expiring)
+		return false;
+	if (row->is_lease != is_lease && !PLANTED(SESSION_KEPT_AS_LEASE))
 		return false;
 	if (now_ms + row->timeout_ms > row->deadline_ms)
 		row->deadline_ms = now_ms + row->timeout_ms;

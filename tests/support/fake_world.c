@@ -8,7 +8,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 
-#define ACTORS_MAX   16
+#define ACTORS_MAX   64
 #define ADDRESS_SIZE 64
 #define CUTS_MAX     16
 

@@ -259,6 +259,51 @@ an_expiry_that_the_core_did_not_take_is_proposed_again(void **state)
 	stage_free(stage);
 }
 
+/* Clients that lose their member come back all at once: that must cost no write. */
+static void
+sessions_that_move_all_at_once_make_no_log_entry(void **state)
+{
+	enum {
+		CROWD = 50
+	};
+	static struct caller before[CROWD], after[CROWD];
+	struct stage *stage = stage_new(3);
+	struct member *leader = stage->members[0].member;
+	uint64_t length;
+
+	(void)state;
+	for (unsigned i = 0; i < CROWD; i++) {
+		caller_open(&before[i], stage, 2);
+		caller_open_session(&before[i], 30000);
+	}
+	stage_stop(stage, 2);
+	stage_run(stage, 100);
+	length = leader->view.length;
+	for (unsigned i = 0; i < CROWD; i++) {
+		caller_close(&before[i]);
+		caller_open(&after[i], stage, i % 2);
+	}
+	for (unsigned i = 0; i < CROWD; i++) {
+		caller_attach(&after[i], before[i].session, before[i].secret);
+		caller_keepalive(&after[i], 1);
+	}
+	stage_run(stage, 100);
+	for (unsigned i = 0; i < CROWD; i++) {
+		const struct told *told;
+
+		assert_int_equal(caller_result(&after[i], after[i].last_xid), SYNOD_OK);
+		caller_keepalive(&after[i], 2);
+		told = caller_alive(&after[i], 2, PATIENCE_MS);
+		assert_non_null(told);
+		assert_int_equal(told->error, SYNOD_OK);
+	}
+	assert_int_equal(leader->view.length, length);
+	assert_int_equal(leader->view.chosen, length);
+	for (unsigned i = 0; i < CROWD; i++)
+		caller_close(&after[i]);
+	stage_free(stage);
+}
+
 /* ---- leases ---- */
 
 /* The leader knows of a lease. */
@@ -461,6 +506,7 @@ main(void)
 		cmocka_unit_test(a_new_leader_grants_everybody_a_full_timeout),
 		cmocka_unit_test(an_expiry_proposed_under_another_ballot_ends_no_session),
 		cmocka_unit_test(an_expiry_that_the_core_did_not_take_is_proposed_again),
+		cmocka_unit_test(sessions_that_move_all_at_once_make_no_log_entry),
 		cmocka_unit_test(a_keepalive_tells_of_each_lease_in_the_order_asked),
 		cmocka_unit_test(a_connection_without_a_session_may_keep_leases),
 		cmocka_unit_test(a_session_that_ended_may_still_have_leases),
