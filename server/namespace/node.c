@@ -172,12 +172,15 @@ node_hash_of(struct slice path, const struct node_stat *stat, struct state_hash 
 	row_number(&row, stat->children);
 	row_number(&row, stat->sequence);
 	row_number(&row, (uint64_t)stat->kind << 1 | (stat->has_data ? 1 : 0));
-	row_number(&row, stat->ttl_ms);
-	row_number(&row, stat->token);
-	row_number(&row, stat->mode);
-	row_number(&row, stat->expires_ms);
 	row_hash(&row, data_hash);
 	row_bytes(&row, path);
+	/* Most nodes have none of these, and are written the most often. */
+	if ((stat->ttl_ms | stat->token | stat->mode | stat->expires_ms) != 0) {
+		row_number(&row, stat->ttl_ms);
+		row_number(&row, stat->token);
+		row_number(&row, stat->mode);
+		row_number(&row, stat->expires_ms);
+	}
 	return hash_of_row(&row);
 }
 
