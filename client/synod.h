@@ -549,7 +549,7 @@ SYNOD_API unsigned synod_lease_remaining_ms(struct synod *synod, uint64_t lease)
 SYNOD_API int synod_lease_revoke(struct synod *synod, uint64_t lease, const struct synod_call *call,
                                  struct synod_result **result);
 
-/* End somebody's session, with everything that it owns.  SYNOD_SESSION_ENDED: there is none. */
+/* End somebody's session, with everything that it owns.  SYNOD_NO_LEASE: there is none. */
 SYNOD_API int synod_session_end(struct synod *synod, uint64_t session,
                                 const struct synod_call *call, struct synod_result **result);
 

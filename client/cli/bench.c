@@ -20,6 +20,41 @@ bench_prefix(const struct cli *cli, const char **prefix)
 	return 0;
 }
 
+static int
+bench_write(struct cli *cli)
+{
+	return bench_load(cli, "write");
+}
+
+static int
+bench_read(struct cli *cli)
+{
+	return bench_load(cli, "read");
+}
+
+static int
+bench_mixed(struct cli *cli)
+{
+	return bench_load(cli, "mixed");
+}
+
+static int
+bench_gap_or_check(struct cli *cli)
+{
+	return cli->options.given[OPTION_CHECK] ? bench_gap_check(cli) : bench_gap(cli);
+}
+
+#define KINDS "write, read, mixed, gap, watch, sessions, ephemeral, lock, list"
+
+static const struct {
+	const char *name;
+	int (*run)(struct cli *cli);
+} kinds[] = {
+	{"write", bench_write},         {"read", bench_read},   {"mixed", bench_mixed},
+	{"gap", bench_gap_or_check},    {"watch", bench_watch}, {"sessions", bench_sessions},
+	{"ephemeral", bench_ephemeral}, {"lock", bench_lock},   {"list", bench_list},
+};
+
 int
 command_bench(struct cli *cli)
 {
@@ -32,10 +67,10 @@ command_bench(struct cli *cli)
 		return bench_history(cli);
 	}
 	if (!kind)
-		return cli_usage(cli, "say what to measure: write, read, mixed or gap");
-	if (strcmp(kind, "gap") == 0)
-		return cli->options.given[OPTION_CHECK] ? bench_gap_check(cli) : bench_gap(cli);
-	if (strcmp(kind, "write") == 0 || strcmp(kind, "read") == 0 || strcmp(kind, "mixed") == 0)
-		return bench_load(cli, kind);
-	return cli_usage(cli, "'%s' is none of write, read, mixed, gap", kind);
+		return cli_usage(cli, "say what to measure: " KINDS);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strcmp(kind, kinds[i].name) == 0)
+			return kinds[i].run(cli);
+	}
+	return cli_usage(cli, "'%s' is none of " KINDS, kind);
 }

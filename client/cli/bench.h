@@ -9,6 +9,11 @@ int bench_load(struct cli *cli, const char *kind);
 int bench_history(struct cli *cli);
 int bench_gap(struct cli *cli);
 int bench_gap_check(struct cli *cli);
+int bench_watch(struct cli *cli);
+int bench_sessions(struct cli *cli);
+int bench_ephemeral(struct cli *cli);
+int bench_lock(struct cli *cli);
+int bench_list(struct cli *cli);
 
 /* The number given with OPTION, or VALUE when it was not given. */
 uint64_t bench_number(const struct cli *cli, enum option_name option, uint64_t value);

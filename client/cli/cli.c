@@ -215,7 +215,8 @@ print_overview(FILE *out)
 	fputs("\noptions, before or after the command:\n", out);
 	options_print_help(out, OPTIONS_GLOBAL);
 	fputs("\nexit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 unknown outcome, "
-	      "7 no quorum\n`synod COMMAND --help` explains one command, with examples.\n",
+	      "6 lock lost, 7 no quorum\n`synod COMMAND --help` explains one command, with "
+	      "examples.\n",
 	      out);
 }
 

@@ -7,6 +7,7 @@
 
 #include "client/cli/escape.h"
 #include "client/cli/memory.h"
+#include "client/cli/show.h"
 
 cJSON *
 json_object(void)
@@ -130,6 +131,15 @@ json_add_stat(cJSON *object, const struct synod_node *node)
 	json_add_number(json, "data_size", stat->data_size);
 	json_add_number(json, "children", stat->children);
 	json_add_number(json, "sequence", stat->sequence);
+	json_add_text(json, "kind", node_kind_name(stat->kind));
+	if (stat->kind == SYNOD_TTL)
+		json_add_number(json, "ttl_ms", stat->ttl_ms);
+	if (stat->kind == SYNOD_CONTENDER) {
+		json_add_text(json, "mode", stat->mode == 2 ? "shared" : "exclusive");
+		json_add_number(json, "token", stat->token);
+	}
+	if (stat->kind == SYNOD_LOCK)
+		json_add_number(json, "holders_max", stat->mode);
 	json_add(object, "stat", json);
 }
 

@@ -1,60 +1,10 @@
 /* The command log: the changes of a node or subtree. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "client/cli/cli.h"
-#include "client/cli/escape.h"
-#include "client/cli/json.h"
+#include "client/cli/show.h"
 
-#define PAGE_CHANGES  1000
-#define PREVIEW_WIDTH 60
-
-static const char *
-kind_name(enum synod_change_kind kind)
-{
-	switch (kind) {
-	case SYNOD_CREATED: return "created";
-	case SYNOD_MODIFIED: return "modified";
-	case SYNOD_DELETED: return "deleted";
-	}
-	return "?";
-}
-
-static void
-print_change_json(const struct synod_change *change)
-{
-	cJSON *json = json_object();
-
-	json_add_number(json, "revision", change->revision);
-	json_add_number(json, "ordinal", change->ordinal);
-	json_add_text(json, "kind", kind_name(change->kind));
-	json_add_text(json, "path", change->path);
-	json_add_number(json, "version", change->version);
-	json_add_number(json, "owner", change->owner);
-	json_add_number(json, "cause", change->cause);
-	json_add_data(json, "data", change->data, change->size);
-	json_print(json);
-}
-
-static void
-print_change(const struct cli *cli, const struct synod_change *change)
-{
-	char *preview;
-
-	if (cli->json) {
-		print_change_json(change);
-		return;
-	}
-	printf("%" PRIu64 " %-8s ", change->revision, kind_name(change->kind));
-	cli_print_name(change->path);
-	if (change->kind == SYNOD_DELETED) {
-		putchar('\n');
-		return;
-	}
-	preview = escape_preview(change->data, change->size, PREVIEW_WIDTH);
-	printf(" %" PRIu64 " %s\n", change->version, preview);
-	free(preview);
-}
+#define PAGE_CHANGES 1000
 
 /*
  * How many of a page's changes may be printed now.  A page that was cut may end
@@ -97,7 +47,7 @@ log_page(struct cli *cli, struct synod_read_options *options, uint64_t *left, in
 		return 0;
 	}
 	for (size_t i = 0; i<count && * left> 0; i++, (*left)--)
-		print_change(cli, &page->changes[i]);
+		show_change(cli, &page->changes[i]);
 	if (!page->more || *left == 0)
 		outcome = 1;
 	else

@@ -7,7 +7,9 @@
 #include "client/cli/cli.h"
 #include "client/cli/escape.h"
 #include "client/cli/json.h"
+#include "client/cli/memory.h"
 #include "client/cli/show.h"
+#include "client/cli/units.h"
 #include "client/cli/value.h"
 
 /* ---- reads ---- */
@@ -72,6 +74,27 @@ command_get(struct cli *cli)
 	return code;
 }
 
+/* Who owns NODE, and for how long yet; nothing if nobody does or no leader can say. */
+static void
+show_owner(const struct cli *cli, const struct synod_node *node)
+{
+	struct synod_owners *owners = NULL;
+
+	if (node->stat.owner == 0 ||
+	    synod_owners(cli->synod, (unsigned)cli->options.number[OPTION_TIMEOUT], &owners))
+		return;
+	for (size_t i = 0; i < owners->owner_count; i++) {
+		const struct synod_owner *owner = &owners->owners[i];
+
+		if (owner->id != node->stat.owner)
+			continue;
+		printf("owner_kind: %s\n", owner->is_lease ? "lease" : "session");
+		if (owner->has_remaining)
+			printf("owner_remaining_ms: %" PRIu64 "\n", owner->remaining_ms);
+	}
+	synod_owners_free(owners);
+}
+
 int
 command_stat(struct cli *cli)
 {
@@ -90,8 +113,10 @@ command_stat(struct cli *cli)
 		code = cli_fail(cli, path, error, result);
 	else if (cli->json)
 		print_node_json(path, result, false);
-	else
+	else {
 		show_stat(path, &result->node);
+		show_owner(cli, &result->node);
+	}
 	synod_result_free(result);
 	return code;
 }
@@ -103,6 +128,7 @@ command_stat(struct cli *cli)
 struct write {
 	struct synod_write_options options;
 	struct synod_condition conditions[CONDITIONS_MAX];
+	char *lock; /* of --guard; owned */
 };
 
 static void
@@ -113,10 +139,52 @@ add_condition(struct write *write, enum synod_condition_kind kind, uint64_t numb
 	*condition = (struct synod_condition){.kind = kind, .number = number};
 }
 
-/* Translate the options of the command line. */
-static void
+/* --guard LOCK:TOKEN.  Returns 0 or EXIT_USAGE. */
+static int
+read_guard(struct write *write, const struct cli *cli)
+{
+	const char *text = cli->options.text[OPTION_GUARD];
+	const char *colon = text ? strrchr(text, ':') : NULL;
+
+	if (!text)
+		return 0;
+	if (!colon || colon == text || !parse_count(colon + 1, &write->options.guard.token))
+		return cli_usage(
+			cli, "--guard: '%s' is not the path of a lock, a colon and a token", text);
+	write->lock = must_format("%.*s", (int)(colon - text), text);
+	write->options.guard.lock = write->lock;
+	return 0;
+}
+
+/* --lease, --ttl, --container.  Returns 0 or EXIT_USAGE. */
+static int
+read_kind(struct write *write, const struct cli *cli)
+{
+	const struct options *options = &cli->options;
+	int count = options->given[OPTION_LEASE] + options->given[OPTION_TTL] +
+	            options->given[OPTION_CONTAINER];
+
+	if (count > 1)
+		return cli_usage(cli, "--lease, --ttl and --container exclude each other");
+	if (count > 0 && options->given[OPTION_EXISTING])
+		return cli_usage(cli, "--existing excludes --lease, --ttl and --container");
+	write->options.lease = options->number[OPTION_LEASE];
+	write->options.ttl_ms = options->number[OPTION_TTL];
+	if (options->given[OPTION_LEASE])
+		write->options.kind = SYNOD_LEASED;
+	else if (options->given[OPTION_TTL])
+		write->options.kind = SYNOD_TTL;
+	else if (options->given[OPTION_CONTAINER])
+		write->options.kind = SYNOD_CONTAINER;
+	return 0;
+}
+
+/* Translate the options of the command line.  Returns 0 or EXIT_USAGE; write_fini() in any case. */
+static int
 write_init(struct write *write, const struct cli *cli)
 {
+	int code;
+
 	const struct options *options = &cli->options;
 
 	*write = (struct write){.options = {
@@ -139,6 +207,14 @@ write_init(struct write *write, const struct cli *cli)
 		write->conditions[write->options.condition_count - 1].data = text;
 		write->conditions[write->options.condition_count - 1].size = strlen(text);
 	}
+	code = read_guard(write, cli);
+	return code ? code : read_kind(write, cli);
+}
+
+static void
+write_fini(struct write *write)
+{
+	free(write->lock);
 }
 
 static void
@@ -210,9 +286,10 @@ command_set(struct cli *cli)
 	code = value_read(cli, cli->words[1], VALUE_FROM_PIPE, &value);
 	if (code)
 		return code;
-	write_init(&write, cli);
+	code = write_init(&write, cli);
 	write.options.want_stat = true;
-	code = cli_open(cli);
+	if (code == 0)
+		code = cli_open(cli);
 	if (code == 0) {
 		error = (is_strict ? synod_set : synod_put)(cli->synod, path, value.bytes,
 		                                            value.size, &write.options, &result);
@@ -222,6 +299,7 @@ command_set(struct cli *cli)
 			print_written(cli, path, result);
 	}
 	synod_result_free(result);
+	write_fini(&write);
 	free(value.bytes);
 	return code;
 }
@@ -255,8 +333,9 @@ command_create(struct cli *cli)
 
 	if (code)
 		return code;
-	write_init(&write, cli);
-	code = cli_open(cli);
+	code = write_init(&write, cli);
+	if (code == 0)
+		code = cli_open(cli);
 	if (code == 0) {
 		error = synod_create(cli->synod, path, value.bytes, value.size, &write.options,
 		                     &result);
@@ -266,6 +345,7 @@ command_create(struct cli *cli)
 			print_created(cli, path, result);
 	}
 	synod_result_free(result);
+	write_fini(&write);
 	free(value.bytes);
 	return code;
 }
@@ -299,17 +379,21 @@ command_delete(struct cli *cli)
 	struct write write;
 	struct synod_result *result = NULL;
 	const char *path = cli->words[0];
-	int code = cli_open(cli);
+	int code = write_init(&write, cli);
 	int error;
 
-	if (code)
+	if (code == 0)
+		code = cli_open(cli);
+	if (code) {
+		write_fini(&write);
 		return code;
-	write_init(&write, cli);
+	}
 	error = synod_delete(cli->synod, path, &write.options, &result);
 	if (error)
 		code = cli_fail(cli, path, error, result);
 	else
 		print_deleted(cli, path, result);
 	synod_result_free(result);
+	write_fini(&write);
 	return code;
 }

@@ -21,6 +21,21 @@ show_time(const char *key, uint64_t unix_ms)
 	printf("%s: %s\n", key, format_time(text, unix_ms));
 }
 
+const char *
+node_kind_name(enum synod_node_kind kind)
+{
+	switch (kind) {
+	case SYNOD_PERSISTENT: return "persistent";
+	case SYNOD_EPHEMERAL: return "ephemeral";
+	case SYNOD_LEASED: return "leased";
+	case SYNOD_CONTAINER: return "container";
+	case SYNOD_TTL: return "ttl";
+	case SYNOD_LOCK: return "lock";
+	case SYNOD_CONTENDER: return "contender";
+	}
+	return "?";
+}
+
 void
 show_stat(const char *path, const struct synod_node *node)
 {
@@ -45,6 +60,15 @@ show_stat(const char *path, const struct synod_node *node)
 	show_number("children_version", stat->children_version);
 	show_number("access_version", stat->access_version);
 	show_number("sequence", stat->sequence);
+	printf("kind: %s\n", node_kind_name(stat->kind));
+	if (stat->kind == SYNOD_TTL)
+		show_number("ttl_ms", stat->ttl_ms);
+	if (stat->kind == SYNOD_CONTENDER) {
+		printf("mode: %s\n", stat->mode == 2 ? "shared" : "exclusive");
+		show_number("token", stat->token);
+	}
+	if (stat->kind == SYNOD_LOCK)
+		show_number("holders_max", stat->mode);
 	show_number("owner", stat->owner);
 }
 
@@ -65,7 +89,7 @@ node_row(struct table *table, const char *name, const struct synod_stat *stat)
 		table_add(table, "-");
 	table_add(table, "%" PRIu64, stat->children);
 	if (stat->owner)
-		table_add(table, "%" PRIx64, stat->owner);
+		table_add(table, "%" PRIu64, stat->owner);
 	else
 		table_add(table, "-");
 }

@@ -61,7 +61,9 @@ _synod()
 	case "$command" in
 	"" | help) COMPREPLY=($(compgen -W "$(_synod_commands)" -- "$current")) ;;
 	member) COMPREPLY=($(compgen -W $'list\ntransfer' -- "$current")) ;;
-	bench) COMPREPLY=($(compgen -W $'write\nread\nmixed\ngap' -- "$current")) ;;
+	lease) COMPREPLY=($(compgen -W $'grant\nkeep\nrevoke\nshow\nls' -- "$current")) ;;
+	session) COMPREPLY=($(compgen -W $'ls\nshow\nend' -- "$current")) ;;
+	bench) COMPREPLY=($(compgen -W $'write\nread\nmixed\ngap\nwatch\nsessions\nlock\nephemeral\nlist' -- "$current")) ;;
 	txn) COMPREPLY=($(compgen -f -- "$current")) ;;
 	import | export)
 		COMPREPLY=($(compgen -f -- "$current") $(compgen -W "$(_synod_paths "$current")" -- "$current"))

@@ -55,19 +55,18 @@ revoke_decode(struct slice body, uint64_t *id, bool *is_session)
 	return cursor_finish(&cursor);
 }
 
-/* The caller says which of both it means, so that no session ends by a mistyped lease. */
+/* The caller says which of both it means, so that no session ends by a mistyped lease.  A missing
+ * session is not SESSION_ENDED: that would tell the caller that its own has. */
 static void
 check_revocable(const struct command *command, uint64_t id, const struct session *session,
                 bool is_session, struct answer *answer)
 {
-	int missing = is_session ? SYNOD_SESSION_ENDED : SYNOD_NO_LEASE;
-
 	if (session == NULL)
-		answer_error(answer, missing, NULL);
+		answer_error(answer, SYNOD_NO_LEASE, NULL);
 	else if (session->is_lease && is_session)
-		answer_error(answer, missing, "this is the id of a lease, not of a session");
+		answer_error(answer, SYNOD_NO_LEASE, "this is the id of a lease, not of a session");
 	else if (!session->is_lease && !is_session)
-		answer_error(answer, missing, "this is the id of a session, not of a lease");
+		answer_error(answer, SYNOD_NO_LEASE, "this is the id of a session, not of a lease");
 	else if (id == command->session)
 		answer_error(answer, SYNOD_BAD_ARGUMENT, "a session ends itself by closing");
 }
