@@ -32,6 +32,14 @@ flush(struct stream *stream)
 	sink->flush_count++;
 }
 
+static size_t
+pending(struct stream *stream)
+{
+	const struct sink *sink = (struct sink *)stream;
+
+	return sink->written.size + (sink->is_stuck ? sink->sent.size - sink->read : 0);
+}
+
 static void
 retain(struct stream *stream)
 {
@@ -51,6 +59,7 @@ static const struct transport_ops ops = {
 	.start = start,
 	.write = write_bytes,
 	.flush = flush,
+	.pending = pending,
 	.retain = retain,
 	.release = release,
 };

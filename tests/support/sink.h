@@ -15,6 +15,7 @@ struct sink {
 	size_t read;          /* of what was sent */
 	unsigned flush_count; /* with something to send */
 	unsigned references;
+	bool is_stuck; /* what was sent counts as pending until it is read */
 };
 
 /* Must stay where it is until sink_fini(), which frees the connection. */
