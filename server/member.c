@@ -117,10 +117,15 @@ note_role(struct member *member)
 void
 member_step(struct member *member, struct paxos_event *event)
 {
+	uint64_t chosen;
+
 	event->now_ms = member->now_ms;
 	paxos_update_clear(&member->update);
+	chosen = member->view.chosen;
 	paxos_step(member->paxos, event, &member->update);
 	paxos_view(member->paxos, &member->view);
+	if (member->view.chosen > chosen)
+		member->chosen_ballot = member->view.ballot;
 	log_transitions(member);
 	persist(member);
 	peers_send_messages(member);
@@ -649,6 +654,7 @@ member_new(const struct member_options *options, struct member **result, char *w
 	member->paxos = start_paxos(member, &opened);
 	free(opened.recovered.tail); /* the core has the entries now */
 	paxos_view(member->paxos, &member->view);
+	member->chosen_ballot = member->view.ballot;
 	start_actors(member, &opened);
 	member->timer = options->transport->ops->timer_new(options->transport, fire, member);
 	CHECK(member->timer);

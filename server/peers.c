@@ -28,6 +28,51 @@ peers_send_messages(struct member *member)
 	}
 }
 
+static bool
+is_another(const struct member *member, uint64_t slot, const struct entry *entry)
+{
+	const struct entry *own = paxos_entry(member->paxos, slot);
+
+	return own && (own->kind != entry->kind || own->size != entry->size ||
+	               memcmp(own->bytes, entry->bytes, own->size) != 0);
+}
+
+/*
+ * Every later leader's log has what is chosen.  One that has not was elected by
+ * members that forgot what they accepted: their disks are as they were before.
+ * This member knows better, so it does not follow.
+ */
+static bool
+contradicts_chosen(const struct member *member, const struct paxos_message *message)
+{
+	if (message->type != MESSAGE_ACCEPT_SYNC ||
+	    ballot_compare(message->ballot, member->view.ballot) < 0 ||
+	    ballot_compare(message->ballot, member->chosen_ballot) <= 0)
+		return false;
+	if (message->length < member->view.chosen)
+		return true;
+	for (uint32_t i = 0; i < message->entry_count; i++) {
+		uint64_t slot = message->previous + 1 + i;
+
+		if (slot <= member->view.chosen && is_another(member, slot, message->entries[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+stop_for_contradiction(struct member *member, uint64_t from)
+{
+	char why[512];
+
+	snprintf(why, sizeof why,
+	         "the log of the leader %s lacks what was chosen up to slot %lu: disks of other "
+	         "members were lost or put back as they were before; keep this data directory, "
+	         "it has what they have lost, and see synodd(8), DAMAGE",
+	         member_find(member, from)->name, (unsigned long)member->view.chosen);
+	member_fatal(member, SYNOD_CORRUPT, why);
+}
+
 static int
 on_paxos(struct member *member, uint64_t from, struct slice body)
 {
@@ -36,7 +81,9 @@ on_paxos(struct member *member, uint64_t from, struct slice body)
 
 	if (paxos_message_decode(body, &message))
 		return SYNOD_BAD_MESSAGE;
-	if (message.from == from && message.to == member->identity.self) {
+	if (message.from == from && contradicts_chosen(member, &message)) {
+		stop_for_contradiction(member, from);
+	} else if (message.from == from && message.to == member->identity.self) {
 		event.message = &message;
 		member_step(member, &event);
 	}

@@ -90,6 +90,7 @@ struct member {
 	struct paxos *paxos;
 	struct paxos_update update;
 	struct paxos_view view;
+	struct ballot chosen_ballot; /* at which view.chosen last grew, or a higher one */
 	struct recorder *recorder;
 	struct executor *executor;
 	struct links *links;

@@ -50,8 +50,8 @@ check_chosen_free(struct check_chosen *check)
 }
 
 /* FNV-1a; never 0. */
-static uint64_t
-hash_entry(const struct entry *entry)
+uint64_t
+oracle_hash_entry(const struct entry *entry)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ entry->kind;
 
@@ -157,7 +157,7 @@ check_chosen_on_message(struct check_chosen *check, struct host *host,
 		return;
 	for (uint32_t i = 0; i < message->entry_count; i++)
 		note_proposal(check, host, message->ballot, message->previous + 1 + i,
-		              hash_entry(message->entries[i]));
+		              oracle_hash_entry(message->entries[i]));
 }
 
 /* ---- chosen ---- */
@@ -172,7 +172,7 @@ look_at(struct check_chosen *check, struct host *host, uint64_t number)
 
 	if (!entry) /* it has left the memory already; the state hashes will tell */
 		return;
-	hash = hash_entry(entry);
+	hash = oracle_hash_entry(entry);
 	if (slot->hash == 0) {
 		slot->hash = hash;
 		slot->ballot = view->accepted;

@@ -126,6 +126,14 @@ check_durable_on_message(struct check_durable *check, struct host *host,
 	}
 }
 
+/* Its disk was harmed so that it cannot know: what it has told binds it no more. */
+static void
+forgive(struct told *told)
+{
+	told->promised = told->accepted = BALLOT_NONE;
+	told->length = 0;
+}
+
 void
 check_durable_on_start(struct check_durable *check, struct host *host)
 {
@@ -134,6 +142,10 @@ check_durable_on_start(struct check_durable *check, struct host *host)
 	int order = ballot_compare(view->accepted, told->accepted);
 
 	told->seen = view->ballot;
+	if (host->may_forget) {
+		forgive(told);
+		return;
+	}
 	if (ballot_compare(view->ballot, told->promised) < 0)
 		world_fail(check->world, "durable",
 		           "%s has told of its promise %lu.%lu and starts with %lu.%lu", host->name,

@@ -173,8 +173,9 @@ sim_disk_restore(struct sim_disk *disk)
 /* ---- writes that go astray ---- */
 
 void
-sim_disk_misdirect(struct sim_disk *disk, uint64_t write)
+sim_disk_misdirect(struct sim_disk *disk, uint64_t write, bool may_forget)
 {
+	disk->may_forget = may_forget;
 	disk->misdirect_in = write;
 }
 
@@ -211,8 +212,8 @@ sim_disk_misdirected(struct sim_file *file, uint64_t offset, struct slice bytes)
 	disk->host->world->statistics.misdirected++;
 	disk->host->is_rotten = true;
 	land_elsewhere(disk, file, offset, bytes);
-	if (!is_journal)
-		return true; /* there are two of them */
+	if (!is_journal || disk->may_forget)
+		return true; /* of promises there are two */
 	free(disk->debt.bytes);
 	snprintf(disk->debt.path, sizeof disk->debt.path, "%s", file->path);
 	disk->debt.offset = offset;

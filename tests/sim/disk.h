@@ -41,8 +41,9 @@ void sim_disk_remove_database(struct sim_disk *disk);
 void sim_disk_keep(struct sim_disk *disk);
 bool sim_disk_restore(struct sim_disk *disk);
 /* The write number WRITE of journal or promise from now on goes astray.  It overwrites something
- * else, and is missing where it belongs as soon as the next batch behind it shows that. */
-void sim_disk_misdirect(struct sim_disk *disk, uint64_t write);
+ * else, and is missing where it belongs as soon as the next batch behind it shows that, or at once
+ * where the member MAY FORGET. */
+void sim_disk_misdirect(struct sim_disk *disk, uint64_t write, bool may_forget);
 
 /* Forget the faults that are to come. */
 void sim_disk_heal(struct sim_disk *disk);

@@ -25,8 +25,9 @@ struct sim_disk {
 	uint64_t seed;
 	char names[64][PATH_SIZE_DISK]; /* of what may be damaged */
 	unsigned name_count;
-	uint64_t
-		misdirect_in; /* writes of the journal or promise until one goes astray; 0: never */
+	/* Writes of journal or promise until one goes astray; 0: never. */
+	uint64_t misdirect_in;
+	bool may_forget;
 	/* What went astray and is missing where it belongs, until nothing can be owed any more. */
 	struct {
 		char path[PATH_SIZE_DISK];

@@ -229,7 +229,30 @@ static bool
 may_damage(struct world *world, struct host *host)
 {
 	return !host->is_wiped && !host->is_rotten &&
-	       world->damaged_count < (world->options.members - 1) / 2;
+	       (world->options.beyond > 0 ||
+	        world->damaged_count < (world->options.members - 1) / 2);
+}
+
+/* HOST has lost something and cannot know. */
+static void
+forget(struct host *host)
+{
+	struct world *world = host->world;
+
+	host->may_forget = true;
+	if (!world->has_forgotten)
+		world->statistics.forgotten++;
+	world->has_forgotten = true;
+}
+
+/* Members on new disks take each other for a new ensemble, unless somebody else is needed who knows
+ * better. */
+static bool
+may_wipe(struct world *world, struct host *host)
+{
+	bool is_minority = world->wiped_count < (world->options.members - 1) / 2;
+
+	return may_damage(world, host) && (is_minority || world->options.beyond > 1);
 }
 
 static void
@@ -238,9 +261,11 @@ wipe(struct world *world)
 	struct host *host = any_member(world);
 
 	/* Who is who is known to all only after a while. */
-	if (!may_damage(world, host) || world->now_us < 14 * SECOND_US)
+	if (!may_wipe(world, host) || world->now_us < 14 * SECOND_US)
 		return;
 	world->damaged_count++;
+	if (++world->wiped_count > (world->options.members - 1) / 2)
+		forget(host);
 	world->statistics.wipes++;
 	world_trace(world, host, "loses its disk");
 	host_crash(host, true);
@@ -254,8 +279,12 @@ rot(struct world *world)
 {
 	struct host *host = any_member(world);
 
-	if (!may_damage(world, host) || !sim_disk_rot(host->disk, &world->fault_random, false))
+	bool may_forget = world->options.beyond > 1;
+
+	if (!may_damage(world, host) || !sim_disk_rot(host->disk, &world->fault_random, may_forget))
 		return;
+	if (may_forget)
+		forget(host);
 	world->damaged_count++;
 	world->statistics.rots++;
 	world_trace(world, host, "a bit of its disk changes");
@@ -287,7 +316,38 @@ misdirect(struct world *world)
 	if (!may_damage(world, host))
 		return;
 	world->damaged_count++;
-	sim_disk_misdirect(host->disk, random_between(&world->fault_random, 1, 20));
+	if (world->options.beyond > 1)
+		forget(host);
+	sim_disk_misdirect(host->disk, random_between(&world->fault_random, 1, 20),
+	                   world->options.beyond > 1);
+}
+
+static void
+restore_one(struct world *world, struct host *host)
+{
+	if (host->is_wiped || host->is_quarantined)
+		return;
+	host_crash(host, true);
+	if (sim_disk_restore(host->disk)) {
+		world->statistics.restores++;
+		world_trace(world, host, "its disk is as it was before");
+		forget(host);
+	}
+	world_schedule(world, outage_us(world), restart, host, host->incarnation);
+}
+
+/* One, or all but one: somebody put back the backup of a whole ensemble. */
+static void
+restore(struct world *world)
+{
+	struct host *chosen = any_member(world);
+	bool is_all_but_one = random_below(&world->fault_random, 2) == 0;
+
+	if (world->options.beyond < 2)
+		return;
+	for (unsigned i = 0; i < world->options.members; i++)
+		if ((world->hosts[i] == chosen) != is_all_but_one)
+			restore_one(world, world->hosts[i]);
 }
 
 /* All of it is in the journal as well, so every member's may be damaged.  Half of the time it is
@@ -427,6 +487,7 @@ one_fault(struct world *world)
 		{o->f_stop, stop_member},
 		{o->f_lose, lose},
 		{o->f_misdirect, misdirect},
+		{o->f_restore, restore},
 		{o->f_database, damage_database},
 	};
 	const unsigned count = sizeof faults / sizeof *faults;

@@ -9,6 +9,7 @@
 #include "server/state.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
@@ -299,7 +300,7 @@ keep_image(struct host *host)
 {
 	struct world *world = host->world;
 
-	if (!host->is_member || world->options.f_database == 0)
+	if (!host->is_member || (world->options.f_database == 0 && world->options.f_restore == 0))
 		return;
 	if (random_below(&world->fault_random, 4) == 0)
 		sim_disk_keep(host->disk);
@@ -400,7 +401,7 @@ on_fatal(struct host *host)
 	struct world *world = host->world;
 
 	world->statistics.fatals++;
-	world_trace(world, host, "stopped: %s", host->why);
+	log_write(LOG_LEVEL_ERROR, "stopped: %s", host->why);
 	if (!host->has_disk_fault && !host->is_rotten)
 		world_fail(world, "fatal", "%s stopped itself without a fault: %s", host->name,
 		           host->why);

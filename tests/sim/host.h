@@ -62,6 +62,7 @@ struct host {
 	bool is_wiped;           /* must be kept out by the others */
 	bool is_rotten;          /* something on its disk has changed: it may refuse to start */
 	bool is_quarantined;     /* it did */
+	bool may_forget;         /* it may have lost what it promised, and cannot know */
 	bool has_database_fault; /* its database is damaged before the next start */
 	bool is_database_bad;    /* it was */
 	bool has_disk_fault;     /* an error was injected: it may stop */

@@ -24,6 +24,7 @@ static const struct {
 	{"the journal cannot grow", offsetof(struct statistics, full_journals)},
 	{"the database cannot be committed", offsetof(struct statistics, waiting_commits)},
 	{"*going back to the last commit", offsetof(struct statistics, rewinds)},
+	{"*lacks what was chosen", offsetof(struct statistics, contradictions)},
 	{"*it has forgotten what it promised", offsetof(struct statistics, kept_out)},
 };
 

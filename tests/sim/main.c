@@ -28,7 +28,8 @@ __asan_default_options(void)
 }
 
 struct arguments {
-	bool has_seed, is_tracing, is_shrinking, is_quiet, is_seeking;
+	bool has_seed, is_tracing, is_shrinking, is_quiet, is_seeking, is_beyond;
+	bool prints_hashes;
 	uint64_t seed, first, count, seconds;
 	unsigned failures_max;
 	const char *settings[SETTINGS_MAX];
@@ -58,6 +59,8 @@ static void
 prepare(const struct arguments *arguments, uint64_t seed, struct options *options)
 {
 	options_draw(options, seed);
+	if (arguments->is_beyond)
+		options_draw_beyond(options, seed);
 	for (unsigned i = 0; i < arguments->setting_count; i++) {
 		if (!options_set(options, arguments->settings[i])) {
 			fprintf(stderr, "synod-sim: no such option: %s\n", arguments->settings[i]);
@@ -96,6 +99,8 @@ one_of_many(const struct arguments *arguments, uint64_t seed, struct tally *tall
 			printf("seed %lu: two runs, two traces\n", (unsigned long)seed);
 		}
 	}
+	if (arguments->prints_hashes)
+		printf("%lu %016lx\n", (unsigned long)seed, (unsigned long)result.trace_hash);
 	tally->seeds++;
 	tally->virtual_us += result.virtual_us;
 	add_statistics(&tally->statistics, &result.statistics);
@@ -105,8 +110,9 @@ one_of_many(const struct arguments *arguments, uint64_t seed, struct tally *tall
 			memcpy(tally->checker, result.checker, sizeof tally->checker);
 		}
 		if (!arguments->is_seeking)
-			printf("FAILED %lu %s   replay: synod-sim --seed %lu --trace\n",
-			       (unsigned long)seed, result.checker, (unsigned long)seed);
+			printf("FAILED %lu %s   replay: synod-sim --seed %lu%s --trace\n",
+			       (unsigned long)seed, result.checker, (unsigned long)seed,
+			       arguments->is_beyond ? " --beyond" : "");
 		fflush(stdout);
 	}
 }
@@ -453,6 +459,8 @@ usage(void)
 	     "       synod-sim --case FILE                 replay a saved case\n"
 	     "       synod-sim --seek-planted [--seeds N]  find each planted bug within N seeds\n"
 	     "       --planted NAME                        switch one of them on\n"
+	     "       --beyond                              harm more disks than it can survive\n"
+	     "       --hashes                              print a hash of each seed's trace\n"
 	     "       --set NAME=NUMBER                     override an option of the seed\n"
 	     "       --failures N                          stop after so many (default 1)\n"
 	     "       --quiet                               do not print the last lines of members\n"
@@ -500,6 +508,10 @@ take(struct arguments *to, int count, char **from, int *i)
 			exit(2);
 	} else if (strcmp(name, "--seek-planted") == 0) {
 		to->is_seeking = true;
+	} else if (strcmp(name, "--beyond") == 0) {
+		to->is_beyond = true;
+	} else if (strcmp(name, "--hashes") == 0) {
+		to->prints_hashes = true;
 	} else if (strcmp(name, "--quiet") == 0) {
 		to->is_quiet = true;
 	} else if (strcmp(name, "--shrink") == 0) {

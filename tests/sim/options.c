@@ -84,6 +84,7 @@ draw_faults(struct options *options, struct random *random)
 		options->f_lose = 0;
 	if (random_below(random, 2) != 0)
 		options->f_misdirect = 0;
+	options->f_restore = 0;
 	if (random_below(random, 20) == 0) /* now and then a world without faults */
 		options->fault_every_ms = 3600000;
 }
@@ -158,6 +159,22 @@ options_draw(struct options *options, uint64_t seed)
 	draw_network(options, &random);
 	draw_faults(options, &random);
 	draw_theme(options, &theme_random);
+}
+
+void
+options_draw_beyond(struct options *options, uint64_t seed)
+{
+	struct random stream = random_for(seed, 'b'), *random = &stream;
+
+	options->beyond = ONE_OF(1, 2);
+	if (options->members < 3)
+		options->members = 3;
+	options->fault_every_ms = ONE_OF(100, 300, 1000);
+	options->f_wipe = random_below(random, 3);
+	options->f_rot = random_below(random, 8);
+	options->f_lose = random_below(random, 3);
+	options->f_misdirect = random_below(random, 8);
+	options->f_restore = options->beyond == 2 ? random_below(random, 8) : 0;
 }
 
 void

@@ -23,6 +23,8 @@ struct option_info {
 extern const struct option_info option_infos[OPTION_COUNT];
 
 void options_draw(struct options *options, uint64_t seed);
+/* After that: more loss than the ensemble can survive. */
+void options_draw_beyond(struct options *options, uint64_t seed);
 
 /* The option of index I, to read or write. */
 uint64_t *options_at(struct options *options, unsigned i);

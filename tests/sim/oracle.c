@@ -12,6 +12,7 @@ struct oracle {
 	struct check_durable *durable;
 	struct check_chosen *chosen;
 	struct check_state *state;
+	struct check_own *own; /* NULL: within the budget the others say it all */
 	struct check_leader *leader;
 };
 
@@ -24,6 +25,8 @@ oracle_new(struct world *world)
 	oracle->durable = check_durable_new(world);
 	oracle->chosen = check_chosen_new(world, oracle->durable);
 	oracle->state = check_state_new(world);
+	if (world->options.beyond > 1)
+		oracle->own = check_own_new(world);
 	oracle->leader = check_leader_new(world);
 	return oracle;
 }
@@ -34,6 +37,8 @@ oracle_free(struct oracle *oracle)
 	check_chosen_free(oracle->chosen);
 	check_durable_free(oracle->durable);
 	check_state_free(oracle->state);
+	if (oracle->own)
+		check_own_free(oracle->own);
 	check_leader_free(oracle->leader);
 	free(oracle);
 }
@@ -100,6 +105,8 @@ oracle_on_start(struct oracle *oracle, struct host *host)
 		return;
 	check_durable_on_start(oracle->durable, host);
 	check_chosen_on_start(oracle->chosen, host);
+	if (oracle->own)
+		check_own_on_start(oracle->own, host);
 }
 
 void
@@ -110,11 +117,23 @@ oracle_on_run(struct oracle *oracle, struct host *host)
 	check_durable_on_run(oracle->durable, host);
 	check_chosen_on_run(oracle->chosen, host);
 	check_leader_on_run(oracle->leader, host);
+	if (oracle->own)
+		check_own_on_run(oracle->own, host);
 }
 
 void
 oracle_on_executor_run(struct oracle *oracle, struct host *host)
 {
-	if (!host->is_wiped)
-		check_state_on_run(oracle->state, host);
+	if (host->is_wiped)
+		return;
+	check_state_on_run(oracle->state, host);
+	if (oracle->own)
+		check_own_on_executor_run(oracle->own, host);
+}
+
+void
+oracle_at_end(struct oracle *oracle)
+{
+	if (oracle->own)
+		check_own_at_end(oracle->own);
 }

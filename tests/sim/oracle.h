@@ -22,6 +22,11 @@ void oracle_on_start(struct oracle *oracle, struct host *host);
 void oracle_on_run(struct oracle *oracle, struct host *host);
 void oracle_on_executor_run(struct oracle *oracle, struct host *host);
 
+/* Everything has come to its end. */
+void oracle_at_end(struct oracle *oracle);
+/* FNV-1a; never 0. */
+uint64_t oracle_hash_entry(const struct entry *entry);
+
 /* ---- the checkers' own, by file ---- */
 
 /* check_durable.c: nothing leaves before it is durable; promises never go back. */
@@ -44,6 +49,16 @@ void check_chosen_on_message(struct check_chosen *check, struct host *host,
                              const struct paxos_message *message);
 void check_chosen_on_start(struct check_chosen *check, struct host *host);
 void check_chosen_on_run(struct check_chosen *check, struct host *host);
+
+/* check_own.c: beyond the budget, no member contradicts its own past. */
+struct check_own;
+struct check_own *check_own_new(struct world *world);
+void check_own_free(struct check_own *check);
+void check_own_on_start(struct check_own *check, struct host *host);
+void check_own_on_run(struct check_own *check, struct host *host);
+void check_own_on_executor_run(struct check_own *check, struct host *host);
+/* Count members that stand together at one ballot, and those whose pasts differ all the same. */
+void check_own_at_end(struct check_own *check);
 
 /* check_state.c: equal state hashes at equal applied slots. */
 struct check_state;

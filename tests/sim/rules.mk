@@ -17,14 +17,14 @@ $(B)/synod-sim: $(call objects,$(SRC_sim)) $(call objects,$(wildcard tests/suppo
 
 # make sim                     1,000 seeds and the saved cases
 # make sim SEED=17             one seed, with its trace
-# make sim N=5000 FIRST=1      many;  TIME=60: as many as there is time for
+# make sim N=5000 FIRST=1      many;  TIME=60: as many as there is time for;  BEYOND=1: see README.md
 .PHONY: sim
 sim: $(B)/synod-sim ## simulate whole ensembles: SEED=..., N=... or TIME=...
 ifneq ($(SEED),)
-	$(Q)$(B)/synod-sim --seed $(SEED) --trace
+	$(Q)$(B)/synod-sim --seed $(SEED) --trace $(if $(BEYOND),--beyond)
 else
 	$(Q)for case in $(wildcard tests/sim/cases/*.case); do $(B)/synod-sim --case $$case || exit 1; done
-	$(Q)$(B)/synod-sim $(if $(TIME),--time $(TIME),--seeds $(or $(N),1000)) $(if $(FIRST),--first $(FIRST))
+	$(Q)$(B)/synod-sim $(if $(TIME),--time $(TIME),--seeds $(or $(N),1000)) $(if $(FIRST),--first $(FIRST)) $(if $(BEYOND),--beyond)
 endif
 
 # A thousand seeds are part of make check, fewer of make asan.  Threads are not simulated, so there is

@@ -134,6 +134,10 @@ advance(struct run *run)
 	struct world *world = &run->world;
 	bool is_late = world->now_us > run->until_us;
 
+	if (is_late && world->options.beyond > 0 && run->phase != PHASE_FAULTS) {
+		world->statistics.quorums_lost++;
+		return false;
+	}
 	switch (run->phase) {
 	case PHASE_FAULTS:
 		if (!is_late && !workload_is_done(world->workload))
@@ -275,8 +279,10 @@ run_seed(uint64_t seed, const struct options *options, bool is_tracing, bool rep
 	go(run);
 	world->is_over = true;
 	if (!world->has_failed)
+		oracle_at_end(world->oracle);
+	if (!world->has_failed && !world->has_forgotten)
 		check_history(world);
-	if (!world->has_failed && seed % 16 == 0)
+	if (!world->has_failed && !world->has_forgotten && seed % 16 == 0)
 		check_search(world);
 	if (world->has_failed && report)
 		tell(world);

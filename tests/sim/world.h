@@ -68,6 +68,8 @@ struct world {
 	struct history *history;
 	struct workload *workload;
 	unsigned damaged_count; /* disks that have lost what was synced */
+	unsigned wiped_count;   /* of these, all of it */
+	bool has_forgotten;     /* some of them so that nobody can know */
 
 	/* Where to go when the process that runs is to vanish. */
 	sigjmp_buf escape;
