@@ -159,7 +159,8 @@ int namespace_each_change(struct namespace *namespace, uint64_t from,
 
 /*
  * Call EACH for the node at PATH, and those in SCOPE (enum watch_scope, not OWNED)
- * below it, by path: parents before children.  Until it returns false.
+ * below it, by parent and name: parents before children.  Until it returns false.
+ * EACH must not call the namespace.
  */
 int namespace_each_node(struct namespace *namespace, struct slice path, uint8_t scope,
                         bool (*each)(void *context, const struct state_item *item), void *context);

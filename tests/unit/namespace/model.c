@@ -1,4 +1,5 @@
 /* Thousands of random operations, against a model that is too simple to be wrong. */
+#include "tests/unit/namespace/living.h"
 #include "tests/unit/namespace/random.h"
 
 #define NODES_MAX 4000
@@ -9,11 +10,17 @@ struct model_node {
 	char data[512];
 	size_t size;
 	uint64_t created, modified, children_modified, version, children_version, sequence;
+	uint8_t kind;
+	uint64_t owner, ttl_ms;
+	uint64_t due_ms; /* 0: never */
 };
 
 struct model {
 	struct model_node nodes[NODES_MAX];
 	unsigned count;
+	uint64_t uptime_ms;
+	uint64_t session;
+	uint64_t leases[RANDOM_LEASES]; /* 0: revoked */
 };
 
 static struct model_node *
@@ -67,6 +74,42 @@ model_set_data(struct model_node *node, struct slice data)
 		memcpy(node->data, data.bytes, data.size);
 }
 
+/* The children of a container have changed. */
+static void
+model_linger(struct model *model, struct model_node *node)
+{
+	if (node->kind == NODE_CONTAINER)
+		node->due_ms = model_children(model, node->path) > 0 || node->sequence == 0
+		                       ? 0
+		                       : model->uptime_ms + CONTAINER_LINGER_MS;
+}
+
+/* NODE was written as OPERATION says. */
+static void
+model_live(struct model *model, struct model_node *node, const struct operation *operation)
+{
+	if (operation->kind != NODE_PERSISTENT) {
+		node->kind = operation->kind;
+		node->ttl_ms = operation->ttl_ms;
+		node->owner = operation->kind == NODE_EPHEMERAL ? model->session : operation->lease;
+		node->due_ms = 0;
+		model_linger(model, node);
+	}
+	if (node->kind == NODE_TTL)
+		node->due_ms = model->uptime_ms + node->ttl_ms;
+}
+
+static bool
+model_has_lease(const struct model *model, const struct operation *operation)
+{
+	if (operation->kind != NODE_LEASED)
+		return true;
+	for (unsigned i = 0; i < RANDOM_LEASES; i++)
+		if (model->leases[i] == operation->lease)
+			return true;
+	return false;
+}
+
 static void
 model_add(struct model *model, const char *path, struct slice data, uint64_t slot)
 {
@@ -88,6 +131,7 @@ model_add(struct model *model, const char *path, struct slice data, uint64_t slo
 	*node = (struct model_node){.created = slot, .modified = slot, .children_modified = slot};
 	snprintf(node->path, sizeof node->path, "%s", path);
 	model_set_data(node, data);
+	model_linger(model, parent);
 }
 
 static void
@@ -106,6 +150,41 @@ model_remove(struct model *model, const char *path, uint64_t slot)
 		else
 			i++;
 	}
+	model_linger(model, model_parent(model, path));
+}
+
+static void
+model_remove_owned(struct model *model, uint64_t owner, uint64_t slot)
+{
+	for (unsigned i = 0; i < model->count;) {
+		char path[64];
+
+		if (model->nodes[i].owner == owner) {
+			strcpy(path, model->nodes[i].path);
+			model_remove(model, path, slot);
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+}
+
+/* What is due now, and not what its going makes due. */
+static void
+model_collect(struct model *model, uint64_t slot)
+{
+	static char due[NODES_MAX][64];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < model->count; i++) {
+		const struct model_node *node = &model->nodes[i];
+
+		if (node->due_ms != 0 && node->due_ms <= model->uptime_ms &&
+		    model_children(model, node->path) == 0)
+			strcpy(due[count++], node->path);
+	}
+	for (unsigned i = 0; i < count; i++)
+		model_remove(model, due[i], slot);
 }
 
 static bool
@@ -142,23 +221,46 @@ model_allows(struct model *model, const struct random_operation *random)
 }
 
 static int
+model_check_parent(struct model *model, const struct random_operation *random)
+{
+	const struct model_node *parent = model_parent(model, random->path);
+	char path[64];
+
+	if (parent == NULL && (random->operation.flags & OP_PARENTS) == 0)
+		return SYNOD_NO_PARENT;
+	snprintf(path, sizeof path, "%s", random->path);
+	while (parent == NULL) {
+		char above[64];
+
+		parent_of(path, above);
+		strcpy(path, above);
+		parent = model_find(model, path);
+	}
+	return parent->owner != 0 ? SYNOD_NO_CHILDREN : SYNOD_OK;
+}
+
+static int
 model_create(struct model *model, const struct random_operation *random, uint64_t slot)
 {
 	const struct operation *operation = &random->operation;
 	struct model_node *parent = model_parent(model, random->path);
 	char path[64];
+	int error = model_check_parent(model, random);
 
 	snprintf(path, sizeof path, "%s", random->path);
 	if ((operation->flags & OP_SEQUENTIAL) != 0)
 		snprintf(path, sizeof path, "%s%010llu", random->path,
 		         parent != NULL ? (unsigned long long)parent->sequence : 0);
-	if (parent == NULL && (operation->flags & OP_PARENTS) == 0)
-		return SYNOD_NO_PARENT;
+	if (error != SYNOD_OK)
+		return error;
 	if (model_find(model, path) != NULL)
 		return SYNOD_EXISTS;
 	if (!model_allows(model, random))
 		return SYNOD_CONFLICT;
+	if (!model_has_lease(model, operation))
+		return SYNOD_NO_LEASE;
 	model_add(model, path, operation->data, slot);
+	model_live(model, model_find(model, path), operation);
 	return SYNOD_OK;
 }
 
@@ -171,9 +273,15 @@ model_set(struct model *model, const struct random_operation *random, uint64_t s
 		return SYNOD_NOT_FOUND;
 	if (!model_allows(model, random))
 		return SYNOD_CONFLICT;
+	if (!model_has_lease(model, &random->operation))
+		return SYNOD_NO_LEASE;
+	if ((random->operation.kind == NODE_EPHEMERAL || random->operation.kind == NODE_LEASED) &&
+	    model_children(model, random->path) > 0)
+		return SYNOD_NOT_EMPTY;
 	model_set_data(node, random->operation.data);
 	node->version++;
 	node->modified = slot;
+	model_live(model, node, &random->operation);
 	return SYNOD_OK;
 }
 
@@ -217,6 +325,9 @@ assert_node(struct fixture *fixture, struct model *model, const struct model_nod
 	assert_int_equal(stat.version, expected->version);
 	assert_int_equal(stat.children_version, expected->children_version);
 	assert_int_equal(stat.sequence, expected->sequence);
+	assert_int_equal(stat.kind, expected->kind);
+	assert_int_equal(stat.owner, expected->owner);
+	assert_int_equal(stat.ttl_ms, expected->ttl_ms);
 	assert_int_equal(stat.children, model_children(model, expected->path));
 	assert_true((data.bytes != NULL) == expected->has_data);
 	assert_int_equal(data.size, expected->size);
@@ -254,12 +365,49 @@ do_transaction(struct fixture *fixture, struct model *model, struct chance *chan
 	assert_int_equal(batch_run(fixture, &batch), expected);
 }
 
+/* Another session in place of the present one. */
+static void
+change_session(struct fixture *fixture, struct model *model)
+{
+	struct party next = join(fixture, fixture->slot);
+
+	model_remove_owned(model, model->session, fixture->slot + 1);
+	assert_int_equal(write_body(fixture, OP_SESSION_CLOSE, slice_of("\x90")), SYNOD_OK);
+	act_as(fixture, &next);
+	model->session = next.session;
+}
+
+/* A lease ends, or another takes its place. */
+static void
+change_lease(struct fixture *fixture, struct model *model, struct chance *chance)
+{
+	unsigned which = chance_below(chance, RANDOM_LEASES);
+
+	if (model->leases[which] != 0) {
+		model_remove_owned(model, model->leases[which], fixture->slot + 1);
+		assert_int_equal(revoke_id(fixture, model->leases[which], false), SYNOD_OK);
+		model->leases[which] = 0;
+	} else {
+		model->leases[which] = grant_lease(fixture);
+		chance->leases[which] = model->leases[which];
+	}
+}
+
+static void
+let_time_pass(struct fixture *fixture, struct model *model, struct chance *chance)
+{
+	fixture->uptime_ms += chance_below(chance, 20000);
+	model->uptime_ms = fixture->uptime_ms;
+	model_collect(model, fixture->slot + 1);
+	collect(fixture);
+}
+
 static void
 run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 {
 	static struct model model;
 	struct namespace_options options = {.cache_nodes = cache_nodes};
-	struct chance chance = {.state = seed};
+	struct chance chance = {.state = seed, .has_kinds = true};
 	struct fixture fixture;
 
 	fixture_open_with(&fixture, ":memory:", &options);
@@ -268,6 +416,9 @@ run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 	strcpy(model.nodes[1].path, "/synod");
 	model.nodes[0].sequence = 1;
 	model.nodes[0].children_version = 1;
+	model.session = fixture.session;
+	for (unsigned i = 0; i < RANDOM_LEASES; i++)
+		model.leases[i] = chance.leases[i] = grant_lease(&fixture);
 	for (unsigned i = 0; i < operations; i++) {
 		struct random_operation random;
 		int error;
@@ -275,6 +426,12 @@ run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 		fixture.acknowledged = fixture.seq;
 		if (chance_one_in(&chance, 5)) {
 			do_transaction(&fixture, &model, &chance);
+		} else if (chance_one_in(&chance, 30)) {
+			change_lease(&fixture, &model, &chance);
+		} else if (chance_one_in(&chance, 60)) {
+			change_session(&fixture, &model);
+		} else if (chance_one_in(&chance, 10)) {
+			let_time_pass(&fixture, &model, &chance);
 		} else {
 			random_operation(&chance, &random, 300);
 			error = model_apply(&model, &random, fixture.slot + 1);
