@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -374,6 +375,39 @@ a_lost_lock_is_told_and_its_token_refused(void **state)
 	synod_close(synod);
 }
 
+/* The application runs the library: blocking calls do, and so does its own loop. */
+static void
+locks_work_in_the_applications_own_loop(void **state)
+{
+	const struct synod_options own_loop = {.endpoints = ensemble.endpoints, .own_loop = true};
+	struct loss loss = {0};
+	const struct synod_lock_options options = {.on_lost = on_lost, .context = &loss};
+	const struct synod_lock_options briefly = {.wait_ms = 200};
+	unsigned long end_ms = ensemble_now_ms() + 60000;
+	struct synod *synod, *other = ensemble_open(&ensemble);
+	struct synod_lock *lock, *theirs;
+
+	(void)state;
+	assert_int_equal(synod_open(&own_loop, &synod), SYNOD_OK);
+	assert_int_equal(synod_lock_acquire(other, "/locks/loop", NULL, &theirs), SYNOD_OK);
+	assert_int_equal(synod_lock_acquire(synod, "/locks/loop", &briefly, &lock), SYNOD_TIMEOUT);
+	assert_int_equal(synod_lock_release(theirs, 0), SYNOD_OK);
+	assert_int_equal(synod_lock_acquire(synod, "/locks/loop", &options, &lock), SYNOD_OK);
+	assert_int_equal(synod_delete(other, synod_lock_contender(lock), NULL, NULL), SYNOD_OK);
+	while (atomic_load(&loss.count) == 0 && ensemble_now_ms() < end_ms) {
+		struct pollfd fd = {.fd = synod_fd(synod), .events = POLLIN};
+
+		poll(&fd, 1, 100);
+		synod_dispatch(synod);
+	}
+	assert_int_equal(atomic_load(&loss.count), 1);
+	assert_int_equal(synod_lock_release(lock, 0), SYNOD_NOT_HELD);
+	assert_int_equal(synod_lock_acquire(synod, "/locks/loop", &options, &lock), SYNOD_OK);
+	assert_int_equal(synod_lock_release(lock, 0), SYNOD_OK);
+	synod_close(synod);
+	synod_close(other);
+}
+
 /* ---- an election ---- */
 
 struct observation {
@@ -636,6 +670,7 @@ main(void)
 		TEST(a_semaphore_lets_in_as_many_as_it_says),
 		TEST(waiting_for_a_lock_ends_in_time_and_leaves_nothing_behind),
 		TEST(a_lost_lock_is_told_and_its_token_refused),
+		TEST(locks_work_in_the_applications_own_loop),
 		TEST(leadership_goes_from_one_to_the_next_and_is_observed),
 		TEST(a_barrier_lets_all_in_and_out_together_round_after_round),
 		TEST(a_counter_counts_what_many_add),
