@@ -306,9 +306,7 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 		members_encode(&executor->result, (const struct status_half *)pending->body,
 		               namespace);
 		return SYNOD_OK;
-	case OP_SESSIONS:
-		sessions_encode(&executor->result, body, namespace);
-		return SYNOD_OK;
+	case OP_SESSIONS: sessions_encode(&executor->result, body, namespace); return SYNOD_OK;
 	case OP_SESSION_ATTACH:
 		return namespace_attach(namespace, pending->session, body, error,
 		                        &executor->result);
@@ -702,6 +700,7 @@ executor_new(const struct executor_options *options)
 	executor->database = options->database;
 	executor->reported = namespace_applied(options->namespace);
 	executor->watches = watches_new(&executor->flusher);
+	watches_tick(executor->watches, clock_now_ms(options->clock));
 	executor->actor = actor_new("executor", options->mode, &handler, executor);
 	CHECK(executor->actor);
 	return executor;

@@ -800,6 +800,228 @@ a_database_that_cannot_be_opened_again_is_fatal(void **state)
 	fixture_free(fixture);
 }
 
+/* ---- watches ---- */
+
+static struct pending *
+ask_watch(struct fixture *fixture, struct sink *sink, uint64_t number, const char *path,
+          uint64_t from, uint64_t xid)
+{
+	struct watch_request request = {number, slice_of(path), WATCH_SUBTREE, 0, from};
+	struct pending *pending = ask(fixture, sink, OP_WATCH, xid);
+	struct buffer body = BUFFER_EMPTY;
+
+	watch_request_encode(&body, &request);
+	pending->body = body.bytes;
+	pending->body_size = body.size;
+	executor_read(fixture->executor, pending);
+	return pending;
+}
+
+/* The next frame is an event of this kind and revision. */
+static void
+told(struct sink *sink, uint8_t kind, uint64_t revision)
+{
+	struct frame frame;
+	struct event event;
+
+	assert_true(sink_frame(sink, &frame));
+	assert_int_equal(frame.type, FRAME_EVENT);
+	assert_int_equal(event_decode(frame.body, &event), SYNOD_OK);
+	assert_int_equal(event.kind, kind);
+	assert_int_equal(event.revision, revision);
+}
+
+static void
+an_event_comes_before_the_answer_that_reflects_it(void **state)
+{
+	struct fixture *fixture = fixture_new();
+
+	(void)state;
+	feed_open(fixture, NULL);
+	ask_watch(fixture, &fixture->sink, 1, "/a", 0, 5);
+	feed_put(fixture, "/a", "1", ask(fixture, &fixture->sink, OP_PUT, 6));
+	feed_put(fixture, "/a/b", "2", NULL);
+	read_node(fixture, "/a", 7, 3);
+	feed_put(fixture, "/other", "3", ask(fixture, &fixture->sink, OP_PUT, 8));
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	told(&fixture->sink, EVENT_CHANGES, 2);
+	assert_int_equal(answered(fixture, 6).revision, 2);
+	told(&fixture->sink, EVENT_CHANGES, 3);
+	assert_data(answered(fixture, 7), "1");
+	assert_int_equal(answered(fixture, 8).revision, 4);
+	assert_nothing_answered(fixture);
+	fixture_free(fixture);
+}
+
+static void
+while_a_watch_catches_up_answers_wait_for_its_events(void **state)
+{
+	static uint8_t large[500000];
+	struct slice data = {large, sizeof large};
+	struct fixture *fixture = fixture_new();
+
+	(void)state;
+	feed_open(fixture, NULL);
+	for (unsigned i = 0; i < 3; i++)
+		feed_entry(fixture, put_of(fixture, "/a", data), NULL);
+	run(fixture);
+	ask_watch(fixture, &fixture->sink, 1, "/a", 2, 5);
+	read_node(fixture, "/a", 6, 4);
+	feed_put(fixture, "/a", "1", ask(fixture, &fixture->sink, OP_PUT, 7));
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	for (uint64_t revision = 2; revision <= 4; revision++)
+		told(&fixture->sink, EVENT_CHANGES, revision);
+	assert_int_equal(answered(fixture, 6).revision, 4);
+	told(&fixture->sink, EVENT_CHANGES, 5);
+	assert_int_equal(answered(fixture, 7).revision, 5);
+	assert_int_equal(fixture->done_count, 3);
+	fixture_free(fixture);
+}
+
+/* Forwarded, chosen and applied elsewhere: this member may be behind. */
+static void
+an_answer_from_the_leader_waits_until_its_event_was_told_here(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	struct pending *pending = ask(fixture, &fixture->sink, OP_PUT, 9);
+
+	(void)state;
+	feed_open(fixture, NULL);
+	ask_watch(fixture, &fixture->sink, 1, "/a", 0, 5);
+	response_encode_head(&pending->response, 9, SYNOD_OK, 3, 0);
+	pack_nil(&pending->response);
+	pending->index = 3;
+	executor_relay(fixture->executor, pending);
+	feed_put(fixture, "/a", "1", NULL);
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	told(&fixture->sink, EVENT_CHANGES, 2);
+	assert_nothing_answered(fixture);
+	feed_put(fixture, "/a", "2", NULL);
+	run(fixture);
+	told(&fixture->sink, EVENT_CHANGES, 3);
+	assert_int_equal(answered(fixture, 9).revision, 3);
+	assert_int_equal(fixture->done_count, 2);
+	assert_int_equal(pending->response.size, 0);
+	fixture_free(fixture);
+}
+
+static void
+a_relayed_answer_that_waits_too_long_is_given_back(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	struct pending *pending = ask(fixture, &fixture->sink, OP_PUT, 9);
+
+	(void)state;
+	response_encode_head(&pending->response, 9, SYNOD_OK, 3, 0);
+	pack_nil(&pending->response);
+	pending->index = 3;
+	executor_relay(fixture->executor, pending);
+	tick_after(fixture, 5000);
+	assert_int_equal(answered(fixture, 9).error, SYNOD_RETRY);
+	assert_int_equal(pending->response.size, 0);
+	fixture_free(fixture);
+}
+
+static void
+a_watch_from_the_future_of_this_member_waits_for_its_index(void **state)
+{
+	struct fixture *fixture = fixture_new();
+
+	(void)state;
+	feed_open(fixture, NULL);
+	ask_watch(fixture, &fixture->sink, 1, "/a", 3, 5)->index = 2;
+	run(fixture);
+	assert_nothing_answered(fixture);
+	feed_put(fixture, "/a", "1", NULL);
+	ask_watch(fixture, &fixture->sink, 2, "/a", 4, 6);
+	feed_put(fixture, "/a", "2", NULL);
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	assert_int_equal(answered(fixture, 6).error, SYNOD_BAD_ARGUMENT);
+	told(&fixture->sink, EVENT_CHANGES, 3);
+	assert_nothing_answered(fixture);
+	fixture_free(fixture);
+}
+
+static void
+a_connection_that_is_gone_is_told_nothing_more(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	struct pending *late = ask_watch(fixture, &fixture->sink, 2, "/a", 0, 6);
+
+	(void)state;
+	late->index = 3;
+	feed_open(fixture, NULL);
+	ask_watch(fixture, &fixture->sink, 1, "/a", 0, 5);
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	executor_forget(fixture->executor, fixture->sink.connection->id);
+	feed_put(fixture, "/a", "1", NULL);
+	feed_put(fixture, "/a", "2", NULL);
+	run(fixture);
+	assert_int_equal(answered(fixture, 6).error, SYNOD_CLOSED);
+	assert_nothing_answered(fixture);
+	fixture_free(fixture);
+}
+
+/* What is applied again after a full disk was told already. */
+static void
+nothing_is_told_twice_when_the_disk_was_full(void **state)
+{
+	struct fixture *fixture = fixture_new();
+
+	(void)state;
+	fill_up(fixture);
+	tick_after(fixture, 100);
+	assert_int_equal(fixture->rewound_to, 2);
+	ask_watch(fixture, &fixture->sink, 1, "/", 3, 5);
+	fixture->seq = 1;
+	feed_put(fixture, "/a", "applied", NULL);
+	run(fixture);
+	assert_nothing_answered(fixture); /* it waits until all is applied again */
+	feed_put(fixture, "/b", "further", NULL);
+	run(fixture);
+	assert_int_equal(answered(fixture, 5).error, SYNOD_OK);
+	told(&fixture->sink, EVENT_CHANGES, 4);
+	assert_nothing_answered(fixture);
+	feed_put(fixture, "/b", "new", NULL);
+	run(fixture);
+	told(&fixture->sink, EVENT_CHANGES, 5);
+	assert_nothing_answered(fixture);
+	fixture_free(fixture);
+}
+
+static void
+a_live_watch_survives_a_full_disk_without_gap_or_repetition(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	struct response response;
+	struct sink other;
+	struct frame frame;
+
+	(void)state;
+	sink_init(&other);
+	ask_watch(fixture, &other, 1, "/", 0, 5);
+	fill_up(fixture);
+	tick_after(fixture, 100);
+	assert_true(sink_response(&other, &response));
+	assert_int_equal(response.xid, 5);
+	for (uint64_t revision = 2; revision <= 4; revision++)
+		told(&other, EVENT_CHANGES, revision);
+	assert_int_equal(fixture->rewound_to, 2);
+	fixture->seq = 1;
+	for (unsigned i = 0; i < 3; i++)
+		feed_put(fixture, "/a", "again", NULL);
+	run(fixture);
+	told(&other, EVENT_CHANGES, 5);
+	assert_false(sink_frame(&other, &frame));
+	fixture_free(fixture);
+	sink_fini(&other);
+}
+
 /* ---- surveys, checkpoints, status ---- */
 
 static void
@@ -911,6 +1133,14 @@ main(void)
 		cmocka_unit_test(a_write_that_finds_the_disk_full_is_given_back),
 		cmocka_unit_test(no_read_goes_back_behind_the_answers_of_a_run_that_broke_off),
 		cmocka_unit_test(a_database_that_cannot_be_opened_again_is_fatal),
+		cmocka_unit_test(an_event_comes_before_the_answer_that_reflects_it),
+		cmocka_unit_test(while_a_watch_catches_up_answers_wait_for_its_events),
+		cmocka_unit_test(an_answer_from_the_leader_waits_until_its_event_was_told_here),
+		cmocka_unit_test(a_relayed_answer_that_waits_too_long_is_given_back),
+		cmocka_unit_test(a_watch_from_the_future_of_this_member_waits_for_its_index),
+		cmocka_unit_test(a_connection_that_is_gone_is_told_nothing_more),
+		cmocka_unit_test(nothing_is_told_twice_when_the_disk_was_full),
+		cmocka_unit_test(a_live_watch_survives_a_full_disk_without_gap_or_repetition),
 		cmocka_unit_test(a_survey_lists_sessions_and_members_as_of_what_was_fed_before),
 		cmocka_unit_test(a_checkpoint_carries_the_hash_of_its_own_slot),
 		cmocka_unit_test(status_tells_the_hash_at_what_is_applied),
