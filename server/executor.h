@@ -43,7 +43,7 @@ struct progress_item {
 	struct actor_item item;
 	uint64_t applied;
 	uint64_t uptime_ms;
-	uint64_t next_due_ms; /* namespace_next_due_ms() */
+	uint64_t next_due_ms;     /* namespace_next_due_ms() */
 	struct pending *done;     /* answered, or (SESSION_*) to be answered by the member */
 	uint64_t checkpoint_slot; /* newest multiple of CHECKPOINT_SLOTS applied; 0: none yet */
 	struct state_hash checkpoint;

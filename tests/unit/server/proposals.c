@@ -24,6 +24,23 @@ used_bytes(struct disk *disk)
 	return STAGE_ROOM - left;
 }
 
+/* Revoke a lease that there is not: the error tells whether the namespace was asked. */
+static uint64_t
+ask_revoke(struct caller *caller)
+{
+	struct buffer body = BUFFER_EMPTY;
+	uint64_t xid;
+
+	pack_array(&body, 2);
+	pack_u64(&body, 999999);
+	pack_bool(&body, false);
+	xid = caller_ask(caller, (struct request){.op = OP_REVOKE,
+	                                          .seq = ++caller->seq,
+	                                          .body = buffer_slice(&body)});
+	buffer_fini(&body);
+	return xid;
+}
+
 static void
 a_nearly_full_disk_refuses_growth_and_takes_deletes(void **state)
 {
@@ -45,6 +62,9 @@ a_nearly_full_disk_refuses_growth_and_takes_deletes(void **state)
 	deleted = caller_write(&caller, OP_DELETE, "/a", NULL);
 	assert_int_equal(caller_result(&caller, refused), SYNOD_NO_SPACE);
 	assert_int_equal(caller_result(&caller, deleted), SYNOD_OK);
+	assert_int_equal(caller_result(&caller, ask_revoke(&caller)), SYNOD_NO_LEASE);
+	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_RELEASE, "/l", NULL)),
+	                 SYNOD_NOT_HELD);
 	assert_int_equal(
 		caller_result(&caller, caller_read(&caller, "/a", CONSISTENCY_LINEARIZABLE, 0)),
 		SYNOD_NOT_FOUND);
