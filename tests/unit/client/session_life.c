@@ -70,6 +70,23 @@ keeps_an_idle_session_alive(void **state)
 	assert_int_equal(fake_member_connections(setting->members[0]), 1);
 }
 
+/* What the way there and back took is missing from the time that remains. */
+static void
+reckons_from_when_the_keepalive_was_sent(void **state)
+{
+	unsigned before;
+	unsigned after;
+
+	(void)state;
+	open_with_session(1);
+	do {
+		before = synod_session_remaining_ms(setting->synod);
+		assert_true(fake_world_step(setting->world));
+		after = synod_session_remaining_ms(setting->synod);
+	} while (after <= before);
+	assert_true(after < TIMEOUT_MS - MARGIN_MS);
+}
+
 static void
 sends_no_keepalive_without_a_session(void **state)
 {
@@ -284,6 +301,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(keeps_an_idle_session_alive),
+		TEST(reckons_from_when_the_keepalive_was_sent),
 		TEST(sends_no_keepalive_without_a_session),
 		TEST(counts_the_deadline_from_when_the_message_was_sent),
 		TEST(tells_that_it_is_suspended_and_when_time_is_up),
