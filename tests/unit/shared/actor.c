@@ -287,6 +287,62 @@ may_be_freed_while_its_last_poster_is_still_returning(void **state)
 	free_right_after_the_last_item(ACTOR_THREAD);
 }
 
+/* ---- a manual actor that somebody must be told of ---- */
+
+static void
+count_wake(void *context)
+{
+	atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+static void
+a_manual_actor_wakes_when_something_is_posted_to_it_while_idle(void **state)
+{
+	static const struct actor_handler seen_handler = {seen_on_item, NULL};
+	struct actor_item items[3] = {0};
+	atomic_uint wakes = 0;
+	atomic_bool seen = false;
+	struct actor *actor = actor_new("manual", ACTOR_MANUAL, &seen_handler, &seen);
+
+	(void)state;
+	actor_set_wake(actor, count_wake, &wakes);
+	actor_post(actor, &items[0]);
+	actor_post(actor, &items[1]);
+	assert_int_equal(atomic_load(&wakes), 1);
+	assert_false(atomic_load(&seen));
+	assert_true(actor_run(actor));
+	assert_true(atomic_load(&seen));
+	actor_post(actor, &items[2]);
+	assert_int_equal(atomic_load(&wakes), 2);
+	assert_true(actor_run(actor));
+	actor_free(actor);
+}
+
+/* Its item is handled before it has called `wake`: the actor may go only when it has. */
+static void
+a_manual_actor_may_be_freed_while_its_last_poster_still_wakes(void **state)
+{
+	static const struct actor_handler seen_handler = {seen_on_item, NULL};
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		atomic_uint *wakes = calloc(1, sizeof *wakes);
+		atomic_bool seen = false;
+		struct actor_item item = {0};
+		struct player player = {.ball = &item};
+		pthread_t thread;
+
+		player.self = actor_new("brief", ACTOR_MANUAL, &seen_handler, &seen);
+		actor_set_wake(player.self, count_wake, wakes);
+		assert_int_equal(0, pthread_create(&thread, NULL, post_one, &player));
+		while (!atomic_load(&seen))
+			actor_run(player.self);
+		actor_free(player.self);
+		free(wakes);
+		pthread_join(thread, NULL);
+	}
+}
+
 int
 main(void)
 {
@@ -299,6 +355,8 @@ main(void)
 		cmocka_unit_test(no_wake_up_is_lost_between_two_threads),
 		cmocka_unit_test(no_wake_up_is_lost_between_a_strand_and_a_thread),
 		cmocka_unit_test(may_be_freed_while_its_last_poster_is_still_returning),
+		cmocka_unit_test(a_manual_actor_wakes_when_something_is_posted_to_it_while_idle),
+		cmocka_unit_test(a_manual_actor_may_be_freed_while_its_last_poster_still_wakes),
 	};
 
 	alarm(120);
