@@ -63,7 +63,7 @@ a_connection_is_held_while_it_is_to_be_flushed(void **state)
 static void
 more_connections_than_fit_are_flushed_at_once(void **state)
 {
-	struct sink sinks[FLUSHER_MAX + 1];
+	static struct sink sinks[FLUSHER_MAX + 1];
 	struct flusher flusher = {0};
 
 	(void)state;
@@ -83,12 +83,36 @@ more_connections_than_fit_are_flushed_at_once(void **state)
 	}
 }
 
+/* Connections whose ids fall on the same place, in any order, many times. */
+static void
+each_is_flushed_once_however_often_it_is_written_to(void **state)
+{
+	static struct sink sinks[500];
+	struct flusher flusher = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 500; i++) {
+		sink_init(&sinks[i]);
+		sinks[i].connection->id = 7 + (i % 50) * FLUSHER_MAX;
+	}
+	for (unsigned round = 1; round <= 3; round++) {
+		for (unsigned i = 0; i < 1500; i++)
+			say(&flusher, &sinks[i * 7 % 500]);
+		flusher_flush(&flusher);
+		for (unsigned i = 0; i < 500; i++)
+			assert_int_equal(sinks[i].flush_count, round);
+	}
+	for (unsigned i = 0; i < 500; i++)
+		sink_fini(&sinks[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_meanwhile_leaves_in_one_send),
 		cmocka_unit_test(a_connection_is_held_while_it_is_to_be_flushed),
+		cmocka_unit_test(each_is_flushed_once_however_often_it_is_written_to),
 		cmocka_unit_test(more_connections_than_fit_are_flushed_at_once),
 	};
 
