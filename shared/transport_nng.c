@@ -90,6 +90,20 @@ graveyard_main(void *argument)
 
 /* ---- listeners ---- */
 
+/*
+ * So many connections are taken at a time.  The system queues 128 that nobody has
+ * taken (nng's choice) and then ignores who asks, until it asks again a second
+ * later: a thousand clients that reconnect at once must not wait for that.  What
+ * is asked of nng beforehand is taken by its poller, without a thread in between.
+ */
+#define ACCEPTS 32
+
+struct acceptor {
+	struct tcp_listener *listener;
+	nng_aio *aio; /* accepts, or pauses */
+	bool is_pausing;
+};
+
 struct tcp_listener {
 	struct listener base;
 	struct tcp_transport *transport;
@@ -97,12 +111,11 @@ struct tcp_listener {
 	void *context;
 	pthread_mutex_t mutex;
 	nng_stream_listener *socket;
-	nng_aio *aio; /* accepts, or pauses */
+	struct acceptor acceptors[ACCEPTS];
+	unsigned acceptor_count; /* whose last callback has not been */
 	struct grave *grave;
 	unsigned call_count; /* on_accept that have not returned */
-	bool is_pausing;
 	bool is_closing;
-	bool is_aio_done; /* closing, and its last callback has been */
 	char address[ADDRESS_HOST_MAX + ADDRESS_PORT_MAX + 4];
 };
 
@@ -111,8 +124,10 @@ listener_free(struct tcp_listener *listener)
 {
 	if (listener == NULL)
 		return;
-	if (listener->aio != NULL)
-		nng_aio_reap(listener->aio);
+	for (unsigned i = 0; i < ACCEPTS; i++) {
+		if (listener->acceptors[i].aio != NULL)
+			nng_aio_reap(listener->acceptors[i].aio);
+	}
 	if (listener->grave != NULL) {
 		listener->grave->listener = listener->socket;
 		grave_bury(listener->transport, listener->grave);
@@ -125,7 +140,7 @@ listener_free(struct tcp_listener *listener)
 static void
 listener_settle(struct tcp_listener *listener)
 {
-	bool is_end = listener->is_aio_done && listener->call_count == 0;
+	bool is_end = listener->acceptor_count == 0 && listener->call_count == 0;
 
 	pthread_mutex_unlock(&listener->mutex);
 	if (!is_end)
@@ -134,35 +149,36 @@ listener_settle(struct tcp_listener *listener)
 	listener_free(listener);
 }
 
-/* Locked.  The next operation of the listener's aio. */
+/* Locked.  The next operation of the acceptor's aio. */
 static void
-listener_go_on(struct tcp_listener *listener, int result)
+acceptor_go_on(struct acceptor *acceptor, int result)
 {
-	listener->is_pausing = result != 0 && result != NNG_ECONNABORTED;
-	if (listener->is_pausing)
-		nng_sleep_aio(ACCEPT_PAUSE_MS, listener->aio);
+	acceptor->is_pausing = result != 0 && result != NNG_ECONNABORTED;
+	if (acceptor->is_pausing)
+		nng_sleep_aio(ACCEPT_PAUSE_MS, acceptor->aio);
 	else
-		nng_stream_listener_accept(listener->socket, listener->aio);
+		nng_stream_listener_accept(acceptor->listener->socket, acceptor->aio);
 }
 
 static void
-listener_on_aio(void *argument)
+acceptor_on_aio(void *argument)
 {
-	struct tcp_listener *listener = argument;
+	struct acceptor *acceptor = argument;
+	struct tcp_listener *listener = acceptor->listener;
 	nng_stream *pipe = NULL;
 	struct stream *stream = NULL;
 	int result;
 
 	pthread_mutex_lock(&listener->mutex);
-	result = nng_aio_result(listener->aio);
-	if (listener->is_pausing)
+	result = nng_aio_result(acceptor->aio);
+	if (acceptor->is_pausing)
 		result = 0;
 	else if (result == 0)
-		pipe = nng_aio_get_output(listener->aio, 0);
+		pipe = nng_aio_get_output(acceptor->aio, 0);
 	if (listener->is_closing)
-		listener->is_aio_done = true;
+		listener->acceptor_count--;
 	else
-		listener_go_on(listener, result);
+		acceptor_go_on(acceptor, result);
 	if (pipe != NULL)
 		stream = stream_tcp_accepted(listener->transport, pipe);
 	if (stream != NULL && listener->is_closing) {
@@ -205,8 +221,12 @@ listener_open(struct tcp_listener *listener, const char *url)
 	result = nng_stream_listener_listen(listener->socket);
 	if (result != 0)
 		return error_of_nng(result);
-	if (nng_aio_alloc(&listener->aio, listener_on_aio, listener) != 0)
-		return SYNOD_NO_MEMORY;
+	for (unsigned i = 0; i < ACCEPTS; i++) {
+		listener->acceptors[i].listener = listener;
+		if (nng_aio_alloc(&listener->acceptors[i].aio, acceptor_on_aio,
+		                  &listener->acceptors[i]) != 0)
+			return SYNOD_NO_MEMORY;
+	}
 	return SYNOD_OK;
 }
 
@@ -249,7 +269,9 @@ tcp_listen(struct transport *base, const char *text, const struct listener_handl
 	listener_name(listener, &address);
 	*out = &listener->base;
 	pthread_mutex_lock(&listener->mutex);
-	listener_go_on(listener, 0);
+	listener->acceptor_count = ACCEPTS;
+	for (unsigned i = 0; i < ACCEPTS; i++)
+		acceptor_go_on(&listener->acceptors[i], 0);
 	pthread_mutex_unlock(&listener->mutex);
 	return SYNOD_OK;
 }
@@ -260,7 +282,7 @@ tcp_listener_address(struct listener *listener)
 	return ((struct tcp_listener *)listener)->address;
 }
 
-/* Ends the accept or the pause, whichever goes on; its callback does the rest. */
+/* Ends the accepts or pauses, whichever go on; their callbacks do the rest. */
 static void
 tcp_listener_close(struct listener *base)
 {
@@ -270,7 +292,8 @@ tcp_listener_close(struct listener *base)
 	CHECK(!listener->is_closing);
 	listener->is_closing = true;
 	nng_stream_listener_close(listener->socket);
-	nng_aio_abort(listener->aio, NNG_ECLOSED);
+	for (unsigned i = 0; i < ACCEPTS; i++)
+		nng_aio_abort(listener->acceptors[i].aio, NNG_ECLOSED);
 	pthread_mutex_unlock(&listener->mutex);
 }
 
