@@ -281,6 +281,17 @@ note_response(struct caller *caller, struct slice body)
 }
 
 static void
+note_event(struct caller *caller, struct slice body)
+{
+	struct told *told = new_told(caller, FRAME_EVENT);
+	struct event event;
+
+	CHECK(event_decode(body, &event) == SYNOD_OK);
+	told->xid = event.watch;
+	told->revision = event.revision;
+}
+
+static void
 note_alive(struct caller *caller, struct slice body)
 {
 	struct told *told = new_told(caller, FRAME_ALIVE);
@@ -334,6 +345,7 @@ on_frame(struct connection *connection, const struct frame *frame)
 	case FRAME_HELLO: caller->is_greeted = true; break;
 	case FRAME_RESPONSE: note_response(caller, frame->body); break;
 	case FRAME_ALIVE: note_alive(caller, frame->body); break;
+	case FRAME_EVENT: note_event(caller, frame->body); break;
 	default: break;
 	}
 	return SYNOD_OK;

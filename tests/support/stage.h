@@ -63,8 +63,8 @@ void stage_part_first(struct stage *stage, bool is_parted);
 #define STAGE_LEASES_MAX   4
 
 struct told {
-	uint8_t type; /* FRAME_RESPONSE, FRAME_ALIVE */
-	uint64_t xid; /* or the keepalive's number */
+	uint8_t type; /* FRAME_RESPONSE, FRAME_ALIVE, FRAME_EVENT */
+	uint64_t xid; /* or the number of the keepalive, or of the watch */
 	int error;
 	uint64_t revision;
 	uint64_t stale_ms;

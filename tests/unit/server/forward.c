@@ -115,6 +115,66 @@ a_request_that_is_never_answered_is_given_back_after_a_while(void **state)
 	stage_free(stage);
 }
 
+static uint64_t
+ask_watch(struct caller *caller, const char *path)
+{
+	struct watch_request watch = {1, slice_of(path), WATCH_NODE, 0, 0};
+	struct buffer body = BUFFER_EMPTY;
+	uint64_t xid;
+
+	watch_request_encode(&body, &watch);
+	xid = caller_ask(caller, (struct request){.op = OP_WATCH, .body = buffer_slice(&body)});
+	buffer_fini(&body);
+	return xid;
+}
+
+/* The leader answers before this member has applied the write itself: its executor is held up. */
+static void
+an_event_comes_before_the_answer_that_the_leader_gave(void **state)
+{
+	struct stage *stage = stage_new(3);
+	const struct told *told;
+	struct caller caller;
+	uint64_t xid;
+
+	(void)state;
+	caller_open(&caller, stage, 2);
+	caller_open_session(&caller, TIMEOUT_MS);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, "/a")), SYNOD_OK);
+	stage->members[2].is_executor_stuck = true;
+	xid = caller_write(&caller, OP_PUT, "/a", "x");
+	assert_null(caller_await(&caller, xid, 300));
+	stage->members[2].is_executor_stuck = false;
+	told = caller_await(&caller, xid, PATIENCE_MS);
+	assert_non_null(told);
+	assert_int_equal(told->error, SYNOD_OK);
+	assert_true(told > caller.told);
+	assert_int_equal(told[-1].type, FRAME_EVENT);
+	assert_int_equal(told[-1].revision, told->revision);
+	assert_int_equal(stage->members[2].member->pending_count, 0);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
+/* Who goes takes its watches along, and the answers that wait for them. */
+static void
+a_watcher_that_goes_leaves_nothing_behind(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 2);
+	caller_open_session(&caller, TIMEOUT_MS);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, "/a")), SYNOD_OK);
+	ask_watch(&caller, "/b");
+	caller_write(&caller, OP_PUT, "/a", "x");
+	caller_close(&caller);
+	stage_run(stage, 2000);
+	assert_int_equal(stage->members[2].member->pending_count, 0);
+	stage_free(stage);
+}
+
 static void
 frames_that_make_no_sense_are_refused(void **state)
 {
@@ -147,6 +207,8 @@ main(void)
 		cmocka_unit_test(a_member_without_a_leader_says_retry),
 		cmocka_unit_test(a_request_is_given_back_as_soon_as_the_link_to_the_leader_is_down),
 		cmocka_unit_test(a_request_that_is_never_answered_is_given_back_after_a_while),
+		cmocka_unit_test(an_event_comes_before_the_answer_that_the_leader_gave),
+		cmocka_unit_test(a_watcher_that_goes_leaves_nothing_behind),
 		cmocka_unit_test(frames_that_make_no_sense_are_refused),
 	};
 

@@ -135,6 +135,51 @@ an_unknown_operation_is_unsupported_and_a_bad_one_refused(void **state)
 	stage_free(stage);
 }
 
+static uint64_t
+ask_watch(struct caller *caller, uint64_t number, const char *path, uint8_t scope, uint64_t from)
+{
+	struct watch_request watch = {number, slice_of(path), scope, 0, from};
+	struct buffer body = BUFFER_EMPTY;
+	uint64_t xid;
+
+	watch_request_encode(&body, &watch);
+	xid = caller_ask(caller, (struct request){.op = OP_WATCH, .body = buffer_slice(&body)});
+	buffer_fini(&body);
+	return xid;
+}
+
+static void
+a_watch_is_started_once_and_ended_once(void **state)
+{
+	static const uint8_t number_1[] = {0x91, 0x01};
+	const struct request unwatch = {.op = OP_UNWATCH, .body = {number_1, sizeof number_1}};
+	struct stage *stage = stage_new(1);
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller, stage, 0);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 1, "a", WATCH_NODE, 0)),
+	                 SYNOD_BAD_PATH);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 0, "/a", WATCH_NODE, 0)),
+	                 SYNOD_BAD_ARGUMENT);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 1, "/", WATCH_OWNED, 0)),
+	                 SYNOD_SESSION_ENDED);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 1, "/a", WATCH_NODE, 100000)),
+	                 SYNOD_BAD_ARGUMENT);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 1, "/a", WATCH_NODE, 0)),
+	                 SYNOD_OK);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 1, "/b", WATCH_NODE, 0)),
+	                 SYNOD_BAD_ARGUMENT);
+	assert_int_equal(caller_result(&caller, caller_ask(&caller, unwatch)), SYNOD_OK);
+	assert_int_equal(caller_result(&caller, caller_ask(&caller, unwatch)), SYNOD_NOT_FOUND);
+	assert_int_equal(
+		caller_result(&caller, caller_ask(&caller, (struct request){.op = OP_WATCH,
+	                                                                    .body = {&nil, 1}})),
+		SYNOD_BAD_MESSAGE);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 static void
 a_session_is_attached_to_with_its_secret_only(void **state)
 {
@@ -231,6 +276,7 @@ main(void)
 		cmocka_unit_test(a_bad_write_uses_up_its_number),
 		cmocka_unit_test(a_repeated_number_gets_the_answer_that_was_kept),
 		cmocka_unit_test(an_unknown_operation_is_unsupported_and_a_bad_one_refused),
+		cmocka_unit_test(a_watch_is_started_once_and_ended_once),
 		cmocka_unit_test(a_session_is_attached_to_with_its_secret_only),
 		cmocka_unit_test(a_member_that_holds_too_much_is_busy),
 		cmocka_unit_test(a_leader_that_is_deposed_gives_its_writes_back),
