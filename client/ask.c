@@ -8,6 +8,7 @@
 #include "shared/error.h"
 
 #define TIMEOUT_DEFAULT_MS 2000
+#define LOOK_MS            5
 
 enum ask_item {
 	ASK_ITEM_START = 1,
@@ -239,6 +240,18 @@ on_timer(void *context)
 	actor_post(round->actor, &round->timeout_item);
 }
 
+/* The answers come outside the application's loop and do not wake it: look for them now and then.
+ */
+static void
+wait_for_answers(struct round *round)
+{
+	struct loop *loop = round->synod->loop;
+
+	while (loop != NULL && !waiter_is_done(&round->waiter))
+		loop_turn(loop, loop_turns(loop), LOOK_MS);
+	waiter_wait(&round->waiter);
+}
+
 static void
 run(struct round *round)
 {
@@ -248,7 +261,7 @@ run(struct round *round)
 	waiter_init(&round->waiter, false);
 	round->timer->ops->timer_set(round->timer, round->timeout_ms);
 	actor_post(round->actor, &round->start_item);
-	waiter_wait(&round->waiter);
+	wait_for_answers(round);
 }
 
 int

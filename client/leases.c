@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/handle.h"
+#include "client/request.h"
 #include "shared/error.h"
 #include "shared/planted.h"
 
@@ -256,8 +257,9 @@ leases_on_result(struct leases *leases, const struct call *call, const struct sy
 	}
 }
 
-uint64_t
-leases_next_granted(struct leases *leases, uint64_t after)
+/* Of those that this handle granted and keeps, the first whose id is above AFTER; 0: none. */
+static uint64_t
+next_granted(struct leases *leases, uint64_t after)
 {
 	unsigned i;
 	uint64_t id;
@@ -269,6 +271,28 @@ leases_next_granted(struct leases *leases, uint64_t after)
 	id = i < leases->count ? leases->kept[i].id : 0;
 	pthread_mutex_unlock(&leases->lock);
 	return id;
+}
+
+void
+leases_revoke(struct session *session)
+{
+	const char *why = NULL;
+	uint64_t id = 0;
+
+	/* Without a session they end by themselves. */
+	while (session->life == LIFE_OPEN && (id = next_granted(&session->leases, id)) != 0) {
+		struct call *call = call_new(session->options.pool);
+
+		if (call == NULL)
+			return;
+		call->op = OP_REVOKE;
+		call->is_abandoned = true;
+		call->deadline_us = UINT64_MAX;
+		if (request_revoke(&call->body, id, false, &why) == SYNOD_OK)
+			TAILQ_INSERT_TAIL(&session->lanes[LANE_WRITES].queue, call, link);
+		else
+			call_free(session->options.pool, call);
+	}
 }
 
 /* ---- the interface ---- */

@@ -82,7 +82,7 @@ uint64_t leases_patience_us(struct leases *leases);
 void leases_on_result(struct leases *leases, const struct call *call,
                       const struct synod_result *result);
 
-/* Of those that this handle granted and keeps, the first whose id is above AFTER; 0: none. */
-uint64_t leases_next_granted(struct leases *leases, uint64_t after);
+/* Ask for the end of those that this handle granted and keeps; nobody waits for the answers. */
+void leases_revoke(struct session *session);
 
 #endif

@@ -585,29 +585,6 @@ requests_refuse_all(struct session *session, int error, const char *message)
 	}
 }
 
-/* Those that were granted by this handle, and that it keeps. */
-static void
-revoke_leases(struct session *session)
-{
-	const char *why = NULL;
-	uint64_t id = 0;
-
-	while (session->life == LIFE_OPEN &&
-	       (id = leases_next_granted(&session->leases, id)) != 0) {
-		struct call *call = call_new(session->options.pool);
-
-		if (call == NULL)
-			return;
-		call->op = OP_REVOKE;
-		call->is_abandoned = true; /* nobody waits for it */
-		call->deadline_us = UINT64_MAX;
-		if (request_revoke(&call->body, id, false, &why) == SYNOD_OK)
-			TAILQ_INSERT_TAIL(&session->lanes[LANE_WRITES].queue, call, link);
-		else
-			call_free(session->options.pool, call);
-	}
-}
-
 void
 requests_close(struct session *session)
 {
@@ -615,7 +592,7 @@ requests_close(struct session *session)
 
 	close_reads(session);
 	close_unsent_writes(session);
-	revoke_leases(session);
+	leases_revoke(session);
 	pack_array(&session->close_call.body, 0);
 	session->close_call.deadline_us = UINT64_MAX;
 	TAILQ_INSERT_TAIL(&lane->queue, &session->close_call, link);

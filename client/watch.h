@@ -122,6 +122,16 @@ void watches_refuse_all(struct session *session, int error, const char *message)
 /* Nothing is told from here on. */
 void watches_close(struct session *session);
 
+/* ---- between their parts ---- */
+
+/* Ask for it, now or when the lane lets it.  IS_HOLDING: the application may have been told more
+ * than the member knows to tell first. */
+void watches_ask(struct session *session, struct synod_watch *watch, bool is_holding);
+
+/* Into the table, and asked for; out of it, and released. */
+void watches_take_in(struct session *session, struct synod_watch *watch);
+void watches_drop(struct session *session, struct synod_watch *watch);
+
 /* ---- a watch (watch.c) ---- */
 
 /* NULL when memory ran out. */

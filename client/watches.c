@@ -98,9 +98,8 @@ watches_hold(const struct session *session)
 	       !TAILQ_EMPTY(&session->lanes[LANE_WATCHES].queue);
 }
 
-/* IS_HOLDING: the application may have been told more than the member knows to tell first. */
-static void
-ask(struct session *session, struct synod_watch *watch, bool is_holding)
+void
+watches_ask(struct session *session, struct synod_watch *watch, bool is_holding)
 {
 	watch->life = WATCH_ASKING;
 	if (watch->scope == WATCH_OWNED && !session->is_attached)
@@ -365,38 +364,16 @@ watches_on_down(struct session *session)
 		if (watch->scope == WATCH_OWNED)
 			leave_lane(session, watch);
 		if (watch->life == WATCH_OPEN)
-			ask(session, watch, true);
+			watches_ask(session, watch, true);
 		else if (watch->is_in_lane)
 			set_holding(session, watch, true);
 	}
 }
 
-/* ---- what the session owns ---- */
+/* ---- from the application ---- */
 
-/* The end of the session itself is told by on_state. */
-static bool
-is_loss(uint64_t session, const struct synod_change *change)
-{
-	if (change->cause == SYNOD_CAUSE_SUPERSEDED)
-		return change->previous_owner == session && change->owner != session;
-	return change->kind == SYNOD_DELETED && change->owner == session &&
-	       change->cause == SYNOD_CAUSE_REQUEST;
-}
-
-static void
-on_owned(void *context, struct synod_watch *watch, const struct synod_event *event)
-{
-	struct session *session = context;
-
-	(void)watch;
-	for (size_t i = 0; event->kind == SYNOD_EVENT_CHANGES && i < event->change_count; i++)
-		if (is_loss(session->id, &event->changes[i]))
-			session->options.on_loss(session->options.state_context,
-			                         &event->changes[i]);
-}
-
-static void
-drop(struct session *session, struct synod_watch *watch)
+void
+watches_drop(struct session *session, struct synod_watch *watch)
 {
 	leave_lane(session, watch);
 	send_unwatch(session, watch);
@@ -408,62 +385,22 @@ drop(struct session *session, struct synod_watch *watch)
 	watch_release(watch);
 }
 
-static void
-take_in(struct session *session, struct synod_watch *watch)
+void
+watches_take_in(struct session *session, struct synod_watch *watch)
 {
 	TAILQ_INSERT_TAIL(&session->watches.list, watch, link);
 	if (take_slot(&session->watches, watch))
-		ask(session, watch, false);
+		watches_ask(session, watch, false);
 	else
 		end(session, watch, SYNOD_NO_MEMORY, (struct slice){NULL, 0});
 }
-
-void
-watches_on_session_end(struct session *session)
-{
-	struct synod_watch *owned = session->watches.owned;
-
-	session->watches.owned = NULL;
-	if (owned != NULL)
-		drop(session, owned);
-}
-
-static void
-open_owned(struct session *session, uint64_t revision)
-{
-	const struct synod_watch_options options = {.on_event = on_owned, .context = session};
-	struct synod_watch *watch = watch_new(session, "/", WATCH_OWNED, &options);
-
-	watches_on_session_end(session); /* an earlier one */
-	session->watches.owned = watch;
-	if (watch == NULL)
-		return;
-	atomic_fetch_add(&session->watches.count, 1);
-	position_begin(&watch->position, revision + 1);
-	take_in(session, watch);
-}
-
-void
-watches_on_attached(struct session *session, uint64_t revision)
-{
-	struct synod_watch *owned = session->watches.owned;
-
-	if (session->options.on_loss == NULL)
-		return;
-	if (revision != 0 || owned == NULL)
-		open_owned(session, revision);
-	else if (owned->life == WATCH_ASKING && !owned->is_in_lane)
-		ask(session, owned, true);
-}
-
-/* ---- from the application ---- */
 
 static void
 close_watch(struct session *session, struct synod_watch *watch)
 {
 	struct waiter *waiter = watch->close_waiter;
 
-	drop(session, watch);
+	watches_drop(session, watch);
 	if (waiter != NULL)
 		waiter_finish(waiter, SYNOD_OK, NULL);
 }
@@ -477,7 +414,7 @@ watches_on_item(struct session *session, struct actor_item *item)
 	case SESSION_ITEM_WATCH_OPEN:
 		watch = (struct synod_watch *)((char *)item -
 		                               offsetof(struct synod_watch, open_item));
-		take_in(session, watch);
+		watches_take_in(session, watch);
 		break;
 	case SESSION_ITEM_WATCH_CLOSE:
 		watch = (struct synod_watch *)((char *)item -
@@ -488,7 +425,7 @@ watches_on_item(struct session *session, struct actor_item *item)
 		watch = (struct synod_watch *)((char *)item -
 		                               offsetof(struct synod_watch, resume_item));
 		if (watch->life == WATCH_PAUSED)
-			ask(session, watch, false);
+			watches_ask(session, watch, false);
 		watch_release(watch);
 	}
 }

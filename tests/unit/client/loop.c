@@ -104,10 +104,17 @@ does_nothing_by_itself(void **state)
 static void
 dispatches_while_it_waits(void **state)
 {
+	struct synod_status *status;
 	struct synod_result *result;
 
 	(void)state;
 	put_many(1);
+	fake_member_fault(member,
+	                  (struct fake_fault){OP_STATUS, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
+	assert_int_equal(synod_status(synod, 500, &status), SYNOD_OK);
+	assert_int_equal(status->members[0].error, SYNOD_TIMEOUT);
+	synod_status_free(status);
+	assert_int_equal(done_count, 1);
 	assert_int_equal(synod_get(synod, "/a", NULL, &result), SYNOD_OK);
 	synod_result_free(result);
 	assert_int_equal(synod_put(synod, "/a", "x", 1, NULL, NULL), SYNOD_OK);
