@@ -90,6 +90,7 @@ close_chunk(struct namespace *namespace)
 	history->open.size = history->changes.size;
 	if (history->oldest.id == 0)
 		history->oldest = history->open;
+	history->closed_revision = history->open.last_revision;
 	history->open = (struct change_chunk){.id = history->open.id + 1};
 	swapped = history->closed; /* what was in it stays for namespace_last_changes() */
 	history->closed = history->changes;
@@ -220,6 +221,7 @@ int
 history_load(struct namespace *namespace)
 {
 	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_CHANGE_FIRST);
+	struct change_chunk newest;
 	uint64_t first;
 	bool has_row;
 	int error = load_open_chunk(namespace);
@@ -232,7 +234,12 @@ history_load(struct namespace *namespace)
 	CHECK(has_row);
 	first = column_u64(statement, 0); /* 0 when the table is empty */
 	statement_reset(namespace, STATEMENT_CHANGE_FIRST);
-	return describe(namespace, first, &namespace->history.oldest);
+	error = describe(namespace, first, &namespace->history.oldest);
+	if (error != SYNOD_OK || namespace->history.oldest.id == 0)
+		return error;
+	error = describe(namespace, namespace->history.open.id - 1, &newest);
+	namespace->history.closed_revision = newest.last_revision;
+	return error;
 }
 
 /* Hand over the changes of one chunk; *GO_ON becomes false when EACH has seen enough. */
@@ -262,8 +269,13 @@ history_each(struct namespace *namespace, uint64_t from,
 	sqlite3_stmt *statement = statement_of(namespace, STATEMENT_CHANGE_EACH);
 	bool go_on = true;
 	bool has_row;
-	int error = history_write_back(namespace);
+	int error;
 
+	/* Most look for what has just happened: that is in memory. */
+	if (from > namespace->history.closed_revision)
+		return each_in_chunk(namespace, buffer_slice(&namespace->history.changes), from,
+		                     each, context, &go_on);
+	error = history_write_back(namespace);
 	if (error != SYNOD_OK)
 		return error;
 	bind_u64(statement, 1, from);

@@ -249,6 +249,7 @@ struct history {
 	struct buffer changes;
 	bool is_dirty;              /* `open` is not in its row */
 	struct change_chunk oldest; /* of those that are full; id 0: there is none */
+	uint64_t closed_revision;   /* the last in a full chunk: later ones are all in `open` */
 	uint64_t from;              /* every change from this revision on is kept */
 	uint64_t count;             /* kept, the open chunk included */
 	uint64_t bytes;
