@@ -85,7 +85,8 @@
  * sequence; those that go make room for the next ones in the same revision.  A
  * grant is a change of the contender, of kind GRANTED, and its revision is the
  * token.  LIMIT is how many may hold at a time (0: 1; all contenders name the
- * same); shared holders keep exclusive ones out and count as one.  DELAY_MS: for
+ * same); shared holders keep exclusive ones out and count as one.  Those that are
+ * granted in one revision share its token.  DELAY_MS: for
  * this long after the expiry of this holder's session nobody is granted.  A
  * session contends once for a lock: EXISTS.  TRY: HELD instead of waiting.
  * A condition of kind TOKEN is a guard: FENCED unless the token is that of a
@@ -100,8 +101,8 @@
  *   EVENT  [watch, event kind, revision, more, items, compacted]
  *     CHANGES  items: changes, in order, of one or more whole revisions up to
  *              REVISION.  MORE: the last of them goes on in the next event
- *     STATE    items: [path, stat, data or nil], by path, as of REVISION; changes
- *              after it follow.  MORE: so does the rest of the state
+ *     STATE    items: [path, stat, data or nil], parents before children, as of
+ *              REVISION; changes after it follow.  MORE: so does the rest of the state
  *     MARK     watch 0: all watches of this connection have been told everything
  *              up to REVISION
  *     END      items: [error]; the watch is no more
@@ -308,7 +309,8 @@ struct node_stat {
 	uint64_t children;
 	uint64_t sequence; /* children ever created */
 	uint8_t kind;
-	uint64_t ttl_ms;     /* of a ttl node; a contender's delay after its expiry */
+	uint64_t ttl_ms;     /* of a ttl node; a contender's delay after its expiry; of a lock: the
+	                      * delay that is in force */
 	uint64_t token;      /* of a contender: the revision of its grant, 0: it waits */
 	uint64_t mode;       /* of a contender: enum lock_mode; of a lock: how many may hold it */
 	uint64_t expires_ms; /* not on the wire: the cluster's uptime at which the node, or a
