@@ -421,25 +421,19 @@ tries_again_at_a_member_that_lags_behind_what_was_told(void **state)
 }
 
 static void
-does_not_watch_twice_when_it_asks_again_on_one_connection(void **state)
+gives_up_a_watch_that_was_not_answered_before_it_asks_again(void **state)
 {
-	unsigned watched = 0;
-
 	(void)state;
 	setting_open(setting, 1, 0);
-	fake_member_fault(setting->members[0], (struct fake_fault){OP_WATCH,
-	                                                           1,
-	                                                           FAKE_RESULT,
-	                                                           SYNOD_RETRY,
-	                                                           NULL,
-	                                                           {(const uint8_t *)"\xc0", 1},
-	                                                           0});
+	fake_member_fault(setting->members[0],
+	                  (struct fake_fault){OP_WATCH, 1, FAKE_IGNORE, 0, NULL, {NULL, 0}, 0});
 	open_watch("/a", (struct synod_watch_options){0});
-	fake_world_run_for(setting->world, 5000);
-	for (unsigned i = 0; i < setting->ensemble->watches->count; i++)
-		watched += !setting->ensemble->watches->list[i].is_unwatched;
-	assert_int_equal(watched, 1);
+	fake_world_run_for(setting->world, 10000);
+	assert_int_equal(fake_member_requests(setting->members[0], OP_WATCH), 2);
+	assert_int_equal(fake_member_requests(setting->members[0], OP_UNWATCH), 1);
 	assert_int_equal(connections(), 1);
+	tell_change("/a", 107);
+	assert_string_equal(record.text, "C107 107.0/a;");
 }
 
 /* ---- members that talk nonsense ---- */
@@ -784,7 +778,7 @@ main(void)
 		TEST(sends_no_request_before_the_watches_are_resumed),
 		TEST(waits_with_requests_while_a_watch_is_refused_for_now),
 		TEST(tries_again_at_a_member_that_lags_behind_what_was_told),
-		TEST(does_not_watch_twice_when_it_asks_again_on_one_connection),
+		TEST(gives_up_a_watch_that_was_not_answered_before_it_asks_again),
 		TEST(leaves_a_member_whose_events_go_back),
 		TEST(leaves_a_member_whose_marks_or_states_go_back),
 		TEST(leaves_a_member_that_skips_what_it_was_asked_for),
