@@ -124,8 +124,20 @@ take_read(struct member *member, struct pending *pending, const struct request *
 	executor_read(member->executor, pending);
 }
 
-/* Started at a confirmed index, so that a member that lags does not take what the client was told
- * elsewhere for the future.  From here on answers to this connection go through the executor. */
+/* Does WATCH begin with a revision of which this member knows that it is not in the future, and
+ * with nothing of the present? */
+static bool
+begins_in_the_past(const struct member *member, const struct watch_request *watch)
+{
+	return watch->from != 0 && watch->from <= member->view.chosen + 1 &&
+	       (watch->flags & WATCH_INITIAL) == 0;
+}
+
+/*
+ * Started at a confirmed index, so that a member that lags does not take what the
+ * client was told elsewhere for the future; there is nothing to confirm of the
+ * past.  From here on answers to this connection go through the executor.
+ */
 static void
 take_watch(struct member *member, struct pending *pending, const struct request *request)
 {
@@ -145,6 +157,11 @@ take_watch(struct member *member, struct pending *pending, const struct request 
 		return;
 	}
 	pending->client->is_watching = true;
+	if (begins_in_the_past(member, &watch)) {
+		pending->index = watch.from - 1;
+		executor_read(member->executor, pending);
+		return;
+	}
 	reads_add(member, pending);
 }
 

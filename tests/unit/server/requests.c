@@ -268,6 +268,29 @@ a_leader_that_is_deposed_gives_its_writes_back(void **state)
 	stage_free(stage);
 }
 
+/* Nothing has to be confirmed of what is known to be past; of the present, and of what might be the
+ * future, it has. */
+static void
+a_watch_of_the_past_needs_no_leader(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct caller caller;
+	uint64_t present;
+
+	(void)state;
+	caller_open(&caller, stage, 0);
+	caller_open_session(&caller, TIMEOUT_MS);
+	assert_int_equal(caller_result(&caller, caller_write(&caller, OP_PUT, "/a", "x")),
+	                 SYNOD_OK);
+	stage_part_first(stage, true);
+	present = ask_watch(&caller, 1, "/a", WATCH_NODE, 0);
+	assert_int_equal(caller_result(&caller, ask_watch(&caller, 2, "/a", WATCH_NODE, 1)),
+	                 SYNOD_OK);
+	assert_int_equal(caller_result(&caller, present), SYNOD_RETRY);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 int
 main(void)
 {
@@ -277,6 +300,7 @@ main(void)
 		cmocka_unit_test(a_repeated_number_gets_the_answer_that_was_kept),
 		cmocka_unit_test(an_unknown_operation_is_unsupported_and_a_bad_one_refused),
 		cmocka_unit_test(a_watch_is_started_once_and_ended_once),
+		cmocka_unit_test(a_watch_of_the_past_needs_no_leader),
 		cmocka_unit_test(a_session_is_attached_to_with_its_secret_only),
 		cmocka_unit_test(a_member_that_holds_too_much_is_busy),
 		cmocka_unit_test(a_leader_that_is_deposed_gives_its_writes_back),
