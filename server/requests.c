@@ -124,6 +124,28 @@ take_read(struct member *member, struct pending *pending, const struct request *
 	executor_read(member->executor, pending);
 }
 
+/* Events reach the clients of a follower as soon as it knows what is chosen: the leader is asked to
+ * tell that at once, as long as there are any who wait for them. */
+static void
+set_watchers(struct member *member, unsigned count)
+{
+	struct paxos_event event = {.type = EVENT_WATCHED, .watched = count > 0};
+	bool was_watched = member->watcher_count > 0;
+
+	member->watcher_count = count;
+	if (event.watched != was_watched)
+		member_step(member, &event);
+}
+
+static void
+note_watcher(struct member *member, struct client *client)
+{
+	if (client->is_watching)
+		return;
+	client->is_watching = true;
+	set_watchers(member, member->watcher_count + 1);
+}
+
 /* Does WATCH begin with a revision of which this member knows that it is not in the future, and
  * with nothing of the present? */
 static bool
@@ -156,7 +178,7 @@ take_watch(struct member *member, struct pending *pending, const struct request 
 		executor_read(member->executor, pending);
 		return;
 	}
-	pending->client->is_watching = true;
+	note_watcher(member, pending->client);
 	if (begins_in_the_past(member, &watch)) {
 		pending->index = watch.from - 1;
 		executor_read(member->executor, pending);
@@ -232,8 +254,10 @@ on_gone(void *owner, struct client *client)
 	struct member *member = owner;
 
 	/* Its requests go on; their answers are dropped with the connection. */
-	if (client->is_watching)
-		executor_forget(member->executor, client->connection->id);
+	if (!client->is_watching)
+		return;
+	executor_forget(member->executor, client->connection->id);
+	set_watchers(member, member->watcher_count - 1);
 }
 
 const struct clients_handler requests_handler = {

@@ -107,6 +107,7 @@ struct member {
 	uint64_t slot_count; /* of each of the two */
 	uint64_t forwarded_look_ms;
 	uint64_t next_tag;
+	unsigned watcher_count; /* clients that have asked for a watch */
 	uint64_t pending_count;
 	uint64_t pending_bytes;
 	struct pending *pool; /* for reuse */

@@ -8,7 +8,8 @@
 #include "shared/error.h"
 
 #define MESSAGE_FIELDS 12
-#define FLAGS_KNOWN    (MESSAGE_GRANTED | MESSAGE_LAST | MESSAGE_BY_TRANSFER | MESSAGE_NO_SPACE)
+#define FLAGS_KNOWN                                                                                \
+	(MESSAGE_GRANTED | MESSAGE_LAST | MESSAGE_BY_TRANSFER | MESSAGE_NO_SPACE | MESSAGE_EAGER)
 
 void
 ballot_encode(struct buffer *out, struct ballot ballot)

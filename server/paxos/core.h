@@ -37,6 +37,7 @@ struct paxos {
 
 	uint64_t last_load; /* the last id given to a load */
 	bool no_space;
+	bool is_watched;
 
 	struct acceptor acceptor;
 	struct proposer proposer;

@@ -439,7 +439,7 @@ tick_leader(struct paxos *paxos, struct paxos_update *update)
 		election->transfer_target = 0;
 	if (paxos->now_ms >= election->chosen_due_ms) {
 		election->chosen_due_ms = NEVER;
-		replicate_tell_chosen(paxos, update);
+		replicate_tell_chosen(paxos, false, update);
 	}
 	if (paxos->now_ms < election->heartbeat_ms)
 		return;
@@ -509,6 +509,8 @@ election_on_heartbeat(struct paxos *paxos, const struct paxos_message *message,
 	answer->sequence = message->sequence;
 	if (paxos->no_space)
 		answer->flags |= MESSAGE_NO_SPACE;
+	if (paxos->is_watched)
+		answer->flags |= MESSAGE_EAGER;
 }
 
 void

@@ -86,6 +86,7 @@ enum message_flags {
 	MESSAGE_LAST = 1 << 1, /* PROMISE: the suffix is complete with this page */
 	MESSAGE_BY_TRANSFER = 1 << 2,
 	MESSAGE_NO_SPACE = 1 << 3, /* HEARTBEAT_ANSWER: takes no entries until its disk has room */
+	MESSAGE_EAGER = 1 << 4,    /* HEARTBEAT_ANSWER: to be told at once what is chosen */
 };
 
 /* Release the entries and their array. */

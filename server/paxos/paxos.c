@@ -259,6 +259,7 @@ paxos_step(struct paxos *paxos, const struct paxos_event *event, struct paxos_up
 	case EVENT_STALLED: election_on_stalled(paxos, event, update); break;
 	case EVENT_TRANSFER: election_on_transfer(paxos, event->transfer, update); break;
 	case EVENT_NO_SPACE: election_on_no_space(paxos, event->no_space, update); break;
+	case EVENT_WATCHED: paxos->is_watched = event->watched; break;
 	}
 	settle(paxos, update);
 

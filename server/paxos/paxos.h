@@ -50,7 +50,9 @@ struct paxos_options {
 	unsigned heartbeat_ms; /* default 50 */
 	unsigned election_timeout_min_ms; /* default 250 */
 	unsigned election_timeout_max_ms; /* default 500 */
-	unsigned chosen_delay_ms; /* an advance of `chosen` is told within this; default 2 */
+	/* An advance of `chosen` is told within this, default 2; at once, unless more values are on
+	 * their way, to those voters that are watched. */
+	unsigned chosen_delay_ms;
 	unsigned window_entries;  /* proposed and not yet chosen; default 16384 */
 	size_t window_bytes;      /* the same in bytes; default 64 MiB */
 	unsigned cache_entries;   /* recent entries kept in memory; default 65536 */
@@ -85,6 +87,7 @@ enum paxos_event_type {
 	EVENT_STALLED,   /* .stalled: the journal or the namespace has not moved for this long */
 	EVENT_TRANSFER,  /* .transfer: hand leadership to this voter (0: any that is caught up) */
 	EVENT_NO_SPACE,  /* .no_space: the journal cannot grow (true), or can again (false) */
+	EVENT_WATCHED,   /* .watched: somebody waits here for what is chosen, or nobody any more */
 };
 
 struct paxos_event {
@@ -111,6 +114,7 @@ struct paxos_event {
 		} stalled;
 		member_id transfer;
 		bool no_space;
+		bool watched;
 	};
 };
 

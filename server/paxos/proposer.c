@@ -547,6 +547,10 @@ count_chosen(struct paxos *paxos, struct paxos_update *update)
 	learner_advance(paxos, reached, update);
 	if (proposer->voter_count > 1 && paxos->election.chosen_due_ms == NEVER)
 		paxos->election.chosen_due_ms = paxos->now_ms + paxos->options.chosen_delay_ms;
+	/* The next values tell it on their way.  Where there are none, those that are watched, by
+	 * somebody who waits for a lock say, need not wait for more. */
+	if (reached == paxos->log.length)
+		replicate_tell_chosen(paxos, true, update);
 }
 
 static void

@@ -45,6 +45,7 @@ struct voter {
 	uint64_t told;    /* the `chosen` it was last told */
 	uint64_t load;    /* id of the load under way, 0 for none */
 	bool no_space;
+	bool is_eager; /* wants to know at once what is chosen */
 	/* ACCEPTs under way, oldest first: their last slots and sizes. */
 	struct {
 		uint64_t last;
@@ -129,6 +130,6 @@ void replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
 bool replicate_on_loaded(struct paxos *paxos, const struct paxos_event *event,
                          struct paxos_update *update);
 /* Tell the voters that have not heard of the newest `chosen`. */
-void replicate_tell_chosen(struct paxos *paxos, struct paxos_update *update);
+void replicate_tell_chosen(struct paxos *paxos, bool only_eager, struct paxos_update *update);
 
 #endif

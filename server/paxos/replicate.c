@@ -235,6 +235,7 @@ replicate_on_heartbeat_answer(struct paxos *paxos, struct voter *voter,
 	uint64_t agreed = message->previous;
 
 	voter->no_space = (message->flags & MESSAGE_NO_SPACE) != 0;
+	voter->is_eager = (message->flags & MESSAGE_EAGER) != 0;
 	if (voter->state == VOTER_UNPROMISED || agreed > paxos->log.length)
 		return;
 	if (is_accepted)
@@ -285,7 +286,7 @@ replicate_on_loaded(struct paxos *paxos, const struct paxos_event *event,
 }
 
 void
-replicate_tell_chosen(struct paxos *paxos, struct paxos_update *update)
+replicate_tell_chosen(struct paxos *paxos, bool only_eager, struct paxos_update *update)
 {
 	struct proposer *proposer = &paxos->proposer;
 
@@ -293,7 +294,7 @@ replicate_tell_chosen(struct paxos *paxos, struct paxos_update *update)
 		struct voter *voter = &proposer->voters[i];
 
 		if (i != proposer->self && voter->state == VOTER_SYNCED &&
-		    voter->told < paxos->chosen)
+		    voter->told < paxos->chosen && (voter->is_eager || !only_eager))
 			send_accept(paxos, voter, NULL, 0, 0, update);
 	}
 }

@@ -264,6 +264,7 @@ code_voter(struct coder *coder, struct voter *voter)
 	code_u64(coder, &voter->told);
 	code_u64(coder, &voter->load);
 	CODE(voter->no_space);
+	CODE(voter->is_eager);
 	code_flights(coder, voter);
 	code_u64(coder, &voter->probe_sequence);
 	code_u64(coder, &voter->probe_next);

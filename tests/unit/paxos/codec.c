@@ -104,7 +104,7 @@ decode_with(uint64_t type, uint64_t flags, uint32_t extra, void (*entries)(struc
 		pack_string(&packed, slice_of("from a later version"));
 	error = paxos_message_decode(buffer_slice(&packed), &decoded);
 	if (error == SYNOD_OK) {
-		assert_int_equal(decoded.flags, flags & 0x0f);
+		assert_int_equal(decoded.flags, flags & 0x1f);
 		paxos_message_fini(&decoded);
 	}
 	buffer_fini(&packed);

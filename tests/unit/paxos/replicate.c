@@ -159,6 +159,29 @@ a_voter_without_space_is_sent_nothing(void **state)
 	world_fini(&world);
 }
 
+/* Not while more is on its way, which tells it too. */
+static void
+a_watched_voter_is_told_at_once_what_is_chosen(void **state)
+{
+	struct world world;
+
+	(void)state;
+	alone_begin(&world, &options);
+	serve(&world);
+	answer(&world, 1, 1, 1, MESSAGE_EAGER);
+	propose(&world, 2);
+	propose(&world, 1);
+	alone_forget(&world);
+	answer(&world, 1, 3, 3, MESSAGE_EAGER);
+	assert_int_equal(alone_view(&world).chosen, 3);
+	assert_int_equal(count_sent(&world, MESSAGE_ACCEPT), 0);
+	answer(&world, 1, 4, 4, MESSAGE_EAGER);
+	assert_int_equal(alone_view(&world).chosen, 4);
+	assert_int_equal(count_sent(&world, MESSAGE_ACCEPT), 1);
+	assert_int_equal(alone_sent(&world, MESSAGE_ACCEPT, 2)->chosen, 4);
+	world_fini(&world);
+}
+
 static void
 an_advance_of_chosen_is_told_in_time(void **state)
 {
@@ -224,6 +247,7 @@ main(void)
 		cmocka_unit_test(what_was_sent_after_the_heartbeat_may_still_be_under_way),
 		cmocka_unit_test(accepts_under_way_are_bounded_and_go_on_when_some_land),
 		cmocka_unit_test(a_voter_without_space_is_sent_nothing),
+		cmocka_unit_test(a_watched_voter_is_told_at_once_what_is_chosen),
 		cmocka_unit_test(an_advance_of_chosen_is_told_in_time),
 		cmocka_unit_test(old_entries_come_from_the_journal_one_load_at_a_time),
 	};
