@@ -389,8 +389,11 @@ void
 watches_take_in(struct session *session, struct synod_watch *watch)
 {
 	TAILQ_INSERT_TAIL(&session->watches.list, watch, link);
+	/* "From now on" is before whatever is asked for later: only once it has begun may that be
+	 * sent, which could overtake it. */
 	if (take_slot(&session->watches, watch))
-		watches_ask(session, watch, false);
+		watches_ask(session, watch,
+		            watch->from == 0 && !watch->initial && !watch->position.is_known);
 	else
 		end(session, watch, SYNOD_NO_MEMORY, (struct slice){NULL, 0});
 }

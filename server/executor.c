@@ -777,7 +777,7 @@ executor_run(struct executor *executor)
 const struct namespace *
 executor_namespace(const struct executor *executor)
 {
-	return executor->namespace;
+	return executor->is_down ? NULL : executor->namespace;
 }
 
 void

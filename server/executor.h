@@ -125,7 +125,8 @@ void executor_tick(struct executor *executor);
 
 bool executor_run(struct executor *executor); /* manual mode */
 
-/* For checks between two runs in manual mode. */
+/* For checks between two runs in manual mode.  NULL after the disk was full, until it is back at
+ * its last commit: what is in memory may be half of a command. */
 const struct namespace *executor_namespace(const struct executor *executor);
 
 /* Finish what is posted, commit, close namespace and database. */

@@ -50,10 +50,14 @@ void
 check_state_on_run(struct check_state *check, struct host *host)
 {
 	const struct namespace *namespace = executor_namespace(host->member->executor);
-	uint64_t applied = namespace_applied(namespace);
-	struct state_hash hash = namespace_hash(namespace);
-	struct state_hash *known = hash_at(check, applied);
+	uint64_t applied;
+	struct state_hash hash, *known;
 
+	if (!namespace)
+		return;
+	applied = namespace_applied(namespace);
+	hash = namespace_hash(namespace);
+	known = hash_at(check, applied);
 	if (known->low == 0 && known->high == 0) {
 		*known = hash;
 		return;
@@ -148,6 +152,8 @@ check_state_is_equal(struct world *world)
 		if (host->is_wiped || host->is_quarantined)
 			continue;
 		if (!host->is_up)
+			return false;
+		if (!executor_namespace(host->member->executor))
 			return false;
 		hosts[count++] = host;
 		if (namespace_applied(executor_namespace(host->member->executor)) !=

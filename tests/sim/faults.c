@@ -43,8 +43,12 @@ any_member(struct world *world)
 static struct host *
 any_client(struct world *world)
 {
-	return world
-	        ->hosts[MEMBERS_LIMIT + random_below(&world->fault_random, world->options.clients)];
+	uint64_t clients = world->options.clients;
+	uint64_t drawn = random_below(&world->fault_random, clients + world->options.living);
+
+	if (drawn >= clients)
+		drawn += CLIENTS_LIMIT - clients;
+	return world->hosts[MEMBERS_LIMIT + drawn];
 }
 
 static void
@@ -398,9 +402,12 @@ change_rate(struct world *world)
 	struct host *host =
 		random_below(&world->fault_random, 3) == 0 ? any_client(world) : any_member(world);
 
+	uint64_t most_ppm = world->options.clock_ppm ? world->options.clock_ppm : 30000;
+
 	world->statistics.clock_rates++;
-	/* Within what the client's margin allows for: 10 % of a timeout between the two. */
-	host_set_rate(host, (int64_t)random_below(&world->fault_random, 60000) - 30000);
+	/* The client's margin of a tenth of a timeout allows for a twentieth on each side. */
+	host_set_rate(host, (int64_t)random_below(&world->fault_random, 2 * most_ppm) -
+	                            (int64_t)most_ppm);
 }
 
 static void
@@ -544,10 +551,8 @@ faults_end(struct world *world)
 	network_unblock_all(world->network);
 	for (unsigned i = 0; i < world->host_count; i++) {
 		struct host *host = world->hosts[i];
-		bool is_used = host->is_member ? i < world->options.members
-		                               : i - MEMBERS_LIMIT < world->options.clients;
 
-		if (!is_used)
+		if (!world_uses(world, i))
 			continue;
 		host_set_rate(host, 0);
 		host->slow_disk_until_us = host->slow_executor_until_us = 0;

@@ -8,6 +8,7 @@
 #include "shared/check.h"
 #include "shared/error.h"
 #include "tests/sim/host.h"
+#include "tests/sim/living.h"
 
 static const char *const kind_names[RECORD_KINDS] = {
 	"get",         "list", "create", "sequential", "set", "set-if-version",
@@ -158,6 +159,13 @@ history_complete(struct world *world, struct record *record, const struct synod_
 	            record_text(record, text, sizeof text));
 }
 
+/* What living clients do is judged elsewhere. */
+static bool
+is_living_path(const char *path)
+{
+	return strncmp(path, LIVING_ROOT, strlen(LIVING_ROOT)) == 0;
+}
+
 void
 history_take_changes(struct history *history, const struct synod_result *result)
 {
@@ -167,8 +175,11 @@ history_take_changes(struct history *history, const struct synod_result *result)
 	                                 (result->change_count + 1) * sizeof *history->changes);
 	for (size_t i = 0; i < result->change_count; i++) {
 		const struct synod_change *from = &result->changes[i];
-		struct change_record *to = &history->changes[history->change_count++];
+		struct change_record *to = &history->changes[history->change_count];
 
+		if (is_living_path(from->path))
+			continue;
+		history->change_count++;
 		memset(to, 0, sizeof *to);
 		to->revision = from->revision;
 		to->kind = from->kind;
@@ -177,4 +188,27 @@ history_take_changes(struct history *history, const struct synod_result *result)
 		if (from->data)
 			copy_text(to->data, sizeof to->data, from->data, from->size);
 	}
+}
+
+void
+history_take_chronicle(struct history *history, const struct chronicle *chronicle)
+{
+	struct synod_change *changes = check_calloc(chronicle->count + 1, sizeof *changes);
+	const struct synod_result result = {.changes = changes, .change_count = chronicle->count};
+
+	for (size_t i = 0; i < chronicle->count; i++) {
+		const struct chronicled *from = &chronicle->changes[i];
+
+		changes[i] = (struct synod_change){
+			.revision = from->revision,
+			.path = from->path,
+			.kind = from->kind,
+			.version = from->version,
+			.data = from->data_hash ? from->text : NULL,
+			.size = from->data_hash ? strlen(from->text) : 0,
+		};
+	}
+	history_take_changes(history, &result);
+	history->has_changes = !chronicle->has_gap;
+	free(changes);
 }

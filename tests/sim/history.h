@@ -83,6 +83,9 @@ struct record *history_begin(struct world *world, struct host *host);
 void history_complete(struct world *world, struct record *record,
                       const struct synod_result *result);
 void history_take_changes(struct history *history, const struct synod_result *result);
+/* In place of the ensemble's own history, which was trimmed. */
+struct chronicle;
+void history_take_chronicle(struct history *history, const struct chronicle *chronicle);
 
 const char *record_text(const struct record *record, char *text, size_t size);
 bool record_is_write(const struct record *record);

@@ -11,6 +11,7 @@
 #include "shared/error.h"
 #include "shared/log.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/living.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
@@ -222,7 +223,10 @@ run_strand(struct world *world, void *argument, uint64_t incarnation)
 		return;
 	host->is_strand_due = false;
 	if (!host->is_member) {
-		workload_run(host);
+		if (living_is(host))
+			living_run(host);
+		else
+			workload_run(host);
 		world->running = NULL;
 		return;
 	}
@@ -325,7 +329,9 @@ host_crash(struct host *host, bool is_power)
 	host->is_strand_due = host->is_recorder_due = host->is_executor_due = false;
 	host->is_stopping = false;
 	host->paused_until_us = 0;
-	if (!host->is_member)
+	if (living_is(host))
+		living_on_crash(host);
+	else if (!host->is_member)
 		workload_on_crash(host);
 	world->running = NULL;
 }
@@ -481,6 +487,7 @@ fill_options(struct host *host, struct member_options *options)
 	options->cache_entries = (unsigned)drawn->cache;
 	options->in_flight_max = drawn->in_flight_bits ? 1u << drawn->in_flight_bits : 0;
 	options->namespace.cache_nodes = (unsigned)drawn->cache_nodes;
+	options->namespace.change_count_max = drawn->history_changes;
 }
 
 static void
@@ -581,6 +588,8 @@ host_start(struct host *host)
 	host->local_since_us = host->world->now_us;
 	if (host->is_member)
 		start_member(host);
+	else if (living_is(host))
+		living_start(host);
 	else
 		workload_start(host);
 	host_wake(host);
@@ -603,6 +612,9 @@ host_new(struct world *world, unsigned index, bool is_member)
 	host->random = random_for(world->seed, 1000 + index);
 	if (is_member)
 		snprintf(host->name, sizeof host->name, "m%u", index + 1);
+	else if (living_is(host))
+		snprintf(host->name, sizeof host->name, "l%u",
+		         index - MEMBERS_LIMIT - CLIENTS_LIMIT + 1);
 	else
 		snprintf(host->name, sizeof host->name, "c%u", index - MEMBERS_LIMIT + 1);
 	snprintf(host->directory, sizeof host->directory, "/%s", host->name);

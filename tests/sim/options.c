@@ -148,9 +148,36 @@ draw_theme(struct options *options, struct random *random)
 		CHECK(options_set(options, themes[theme][i]));
 }
 
+/* Those who hold things are in half of the seeds; what they do is drawn like faults. */
+static void
+draw_living(struct options *options, struct random *random)
+{
+	if (random_below(random, 2) == 0)
+		return;
+	options->living = random_between(random, 2, 6);
+	options->living_think_ms = ONE_OF(10, 50, 200, 800);
+	options->living_timeout_ms = ONE_OF(1000, 1000, 2000, 4000);
+	options->lock_delay_ms = ONE_OF(0, 500, 3000);
+	options->clock_ppm = ONE_OF(30000, 50000, 50000, 50000, 300000);
+	options->l_node = random_between(random, 1, 8);
+	options->l_lease = random_below(random, 2) * random_between(random, 1, 6);
+	options->l_end = random_below(random, 3) == 0;
+	options->l_watch = random_below(random, 4) ? random_between(random, 1, 8) : 0;
+	options->l_lock = random_below(random, 4) ? random_between(random, 1, 12) : 0;
+	options->l_register = random_below(random, 2) * random_between(random, 1, 6);
+	options->l_elect = random_below(random, 2) * random_between(random, 1, 6);
+	options->l_read = random_between(random, 1, 8);
+	options->l_close = random_below(random, 2);
+	if (random_below(random, 4) == 0) {
+		options->history_changes = ONE_OF(20, 100);
+		options->padding = ONE_OF(2000, 6000);
+	}
+}
+
 void
 options_draw(struct options *options, uint64_t seed)
 {
+	struct random living_random = random_for(seed, 'l');
 	struct random random = random_for(seed, 'o');
 	struct random theme_random = random_for(seed, 't');
 
@@ -159,6 +186,7 @@ options_draw(struct options *options, uint64_t seed)
 	draw_network(options, &random);
 	draw_faults(options, &random);
 	draw_theme(options, &theme_random);
+	draw_living(options, &living_random);
 }
 
 void
@@ -167,6 +195,9 @@ options_draw_beyond(struct options *options, uint64_t seed)
 	struct random stream = random_for(seed, 'b'), *random = &stream;
 
 	options->beyond = ONE_OF(1, 2);
+	options->living = 0;
+	options->history_changes = 0;
+	options->clock_ppm = 0;
 	if (options->members < 3)
 		options->members = 3;
 	options->fault_every_ms = ONE_OF(100, 300, 1000);

@@ -6,6 +6,7 @@
 #include "server/paxos/codec.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "tests/sim/living.h"
 
 struct oracle {
 	struct world *world;
@@ -127,6 +128,8 @@ oracle_on_executor_run(struct oracle *oracle, struct host *host)
 	if (host->is_wiped)
 		return;
 	check_state_on_run(oracle->state, host);
+	if (oracle->world->options.living > 0)
+		chronicle_on_run(oracle->world->living->chronicle, host);
 	if (oracle->own)
 		check_own_on_executor_run(oracle->own, host);
 }

@@ -13,6 +13,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/host.h"
+#include "tests/sim/living.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
@@ -133,6 +134,7 @@ advance(struct run *run)
 {
 	struct world *world = &run->world;
 	bool is_late = world->now_us > run->until_us;
+	const char *why = NULL;
 
 	if (is_late && world->options.beyond > 0 && run->phase != PHASE_FAULTS) {
 		world->statistics.quorums_lost++;
@@ -143,11 +145,12 @@ advance(struct run *run)
 		if (!is_late && !workload_is_done(world->workload))
 			return true;
 		workload_stop(world->workload);
+		living_stop(world->living);
 		faults_end(world);
 		enter(run, PHASE_DRAIN, DRAIN_US);
 		return true;
 	case PHASE_DRAIN:
-		if (workload_is_done(world->workload) &&
+		if (workload_is_done(world->workload) && living_is_idle(world->living) &&
 		    world->now_us >= run->since_us + SETTLE_US(world)) {
 			workload_ask_write(world);
 			enter(run, PHASE_WRITE, PROGRESS_US);
@@ -171,10 +174,10 @@ advance(struct run *run)
 			stuck(run, "no read was answered");
 		return true;
 	case PHASE_CONVERGE:
-		if (check_state_is_equal(world))
+		if (living_has_settled(world->living, &why) && check_state_is_equal(world))
 			return false;
 		if (is_late)
-			stuck(run, "the members did not converge");
+			stuck(run, why ? why : "the members did not converge");
 		return true;
 	default: return false;
 	}
@@ -206,12 +209,10 @@ populate(struct world *world)
 	world->history = history_new();
 	world->workload = workload_new(world);
 	world->host_count = HOSTS_LIMIT;
+	world->living = living_new(world);
 	for (unsigned i = 0; i < HOSTS_LIMIT; i++) {
-		bool is_member = i < MEMBERS_LIMIT;
-
-		world->hosts[i] = host_new(world, i, is_member);
-		if (is_member ? i < world->options.members
-		              : i - MEMBERS_LIMIT < world->options.clients)
+		world->hosts[i] = host_new(world, i, i < MEMBERS_LIMIT);
+		if (world_uses(world, i))
 			world_schedule(world, random_below(&world->process_random, 100000),
 			               start_event, world->hosts[i], 0);
 	}
@@ -224,6 +225,7 @@ empty(struct world *world)
 {
 	for (unsigned i = 0; i < HOSTS_LIMIT; i++)
 		host_free(world->hosts[i]);
+	living_free(world->living);
 	history_free(world->history);
 	workload_free(world->workload);
 	oracle_free(world->oracle);
@@ -282,6 +284,8 @@ run_seed(uint64_t seed, const struct options *options, bool is_tracing, bool rep
 		oracle_at_end(world->oracle);
 	if (!world->has_failed && !world->has_forgotten)
 		check_history(world);
+	if (!world->has_failed && world->options.living > 0)
+		living_check(world->living);
 	if (!world->has_failed && !world->has_forgotten && seed % 16 == 0)
 		check_search(world);
 	if (world->has_failed && report)

@@ -23,6 +23,22 @@ world_init(struct world *world, uint64_t seed, const struct options *options)
 	world->workload_random = random_for(seed, 'w');
 }
 
+bool
+world_uses(const struct world *world, unsigned index)
+{
+	if (index < MEMBERS_LIMIT)
+		return index < world->options.members;
+	if (index < MEMBERS_LIMIT + CLIENTS_LIMIT)
+		return index - MEMBERS_LIMIT < world->options.clients;
+	return index - MEMBERS_LIMIT - CLIENTS_LIMIT < world->options.living;
+}
+
+bool
+world_has_wild_clocks(const struct world *world)
+{
+	return world->options.clock_ppm > 50000;
+}
+
 void
 world_fini(struct world *world)
 {

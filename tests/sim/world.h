@@ -17,7 +17,8 @@
 
 #define MEMBERS_LIMIT 7
 #define CLIENTS_LIMIT 17 /* the last one asks at the end */
-#define HOSTS_LIMIT   (MEMBERS_LIMIT + CLIENTS_LIMIT)
+#define LIVING_LIMIT  6
+#define HOSTS_LIMIT   (MEMBERS_LIMIT + CLIENTS_LIMIT + LIVING_LIMIT)
 #define SECOND_US     UINT64_C(1000000)
 
 struct world;
@@ -61,12 +62,13 @@ struct world {
 	struct random fault_random;
 	struct random workload_random;
 
-	struct host *hosts[HOSTS_LIMIT]; /* members, then clients */
+	struct host *hosts[HOSTS_LIMIT]; /* members, clients, living clients */
 	unsigned host_count;
 	struct network *network;
 	struct oracle *oracle;
 	struct history *history;
 	struct workload *workload;
+	struct living *living;
 	unsigned damaged_count; /* disks that have lost what was synced */
 	unsigned wiped_count;   /* of these, all of it */
 	bool has_forgotten;     /* some of them so that nobody can know */
@@ -97,6 +99,11 @@ bool world_step(struct world *world);
 /* A promise is broken: the first one counts. */
 void world_fail(struct world *world, const char *checker, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Does the seed use the host of this index (but the one that asks at the end)? */
+bool world_uses(const struct world *world, unsigned index);
+/* Clocks are off by more than anybody is told to count with. */
+bool world_has_wild_clocks(const struct world *world);
 
 /* Mix a fact into the hash of the trace. */
 void world_note(struct world *world, uint64_t fact);
