@@ -186,6 +186,16 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	executor_apply(member->executor, apply);
 }
 
+/* Nobody follows closely enough to be handed to, because nobody can be sent what is missing: those
+ * who have it must be free to elect one of their own. */
+static void
+stand_back(struct member *member)
+{
+	struct paxos_event event = {.type = EVENT_STALLED, .stalled.journal_ms = UINT32_MAX};
+
+	member_step(member, &event);
+}
+
 /* Others have the entries that cannot be read here: one of them shall lead. */
 static void
 give_way(struct member *member)
@@ -200,6 +210,8 @@ give_way(struct member *member)
 	log_error("giving leadership away: the journal cannot be read where another member needs "
 	          "it");
 	member_step(member, &event);
+	if (member->view.role == ROLE_LEADER && !member->view.is_serving)
+		stand_back(member);
 }
 
 static void
