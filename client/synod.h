@@ -66,7 +66,7 @@ enum synod_error {
 	SYNOD_SESSION_ENDED = 7,
 	SYNOD_NO_CHILDREN = 8, /* nodes that a session or a lease owns have none */
 	SYNOD_NO_LEASE = 9,
-	SYNOD_FENCED = 10, /* the lock's token does not hold any more */
+	SYNOD_FENCED = 10, /* the lock of the guard is not held with this token */
 	SYNOD_NOT_HELD = 11,
 	SYNOD_HELD = 12, /* by others */
 	SYNOD_NOT_A_LOCK = 13,

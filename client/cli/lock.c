@@ -10,6 +10,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/memory.h"
 #include "shared/error.h"
+#include "shared/protocol.h"
 
 #define SESSION_TIMEOUT_DEFAULT_MS 10000
 
@@ -70,8 +71,6 @@ open_handle(struct hold *hold)
 	hold->session_timeout_ms = timeout_ms ? (unsigned)timeout_ms : SESSION_TIMEOUT_DEFAULT_MS;
 	options.session_timeout_ms = hold->session_timeout_ms;
 	error = synod_open(&options, &cli->synod);
-	if (error == SYNOD_BAD_ARGUMENT && timeout_ms)
-		return cli_usage(cli, "--session-timeout is 1 to 3600 seconds");
 	return error ? cli_fail(cli, cli_endpoints(cli), error, NULL) : 0;
 }
 
@@ -91,10 +90,14 @@ await(struct hold *hold)
 static int
 fail_acquire(const struct hold *hold, int error)
 {
+	struct synod_result more = {0};
+
 	/* Not the ensemble's silence: others kept the lock for all of --wait. */
 	if (error == SYNOD_TIMEOUT && hold->cli->options.given[OPTION_WAIT])
 		error = SYNOD_HELD;
-	return cli_fail(hold->cli, hold->path, error, NULL);
+	if (error == SYNOD_CONFLICT)
+		more.message = "others contend for the lock with another number of --holders";
+	return cli_fail(hold->cli, hold->path, error, &more);
 }
 
 static int
@@ -176,11 +179,28 @@ run(struct hold *hold)
 	return error_exit_code(SYNOD_NOT_HELD);
 }
 
+static bool
+is_outside(const struct options *options, enum option_name option, uint64_t least, uint64_t most)
+{
+	return options->given[option] &&
+	       (options->number[option] < least || options->number[option] > most);
+}
+
 static int
 check_options(struct cli *cli)
 {
-	if (cli->options.given[OPTION_SHARED] && cli->options.given[OPTION_HOLDERS])
+	const struct options *options = &cli->options;
+
+	if (options->given[OPTION_SHARED] && options->given[OPTION_HOLDERS])
 		return cli_usage(cli, "--shared and --holders exclude each other");
+	if (is_outside(options, OPTION_HOLDERS, 1, LOCK_LIMIT_MAX))
+		return cli_usage(cli, "--holders is 1 to %d", LOCK_LIMIT_MAX);
+	if (is_outside(options, OPTION_DELAY, 0, LOCK_DELAY_MAX_MS))
+		return cli_usage(cli, "--delay is at most %d seconds", LOCK_DELAY_MAX_MS / 1000);
+	if (is_outside(options, OPTION_SESSION_TIMEOUT, SESSION_TIMEOUT_MIN_MS,
+	               SESSION_TIMEOUT_MAX_MS))
+		return cli_usage(cli, "--session-timeout is %d to %d seconds",
+		                 SESSION_TIMEOUT_MIN_MS / 1000, SESSION_TIMEOUT_MAX_MS / 1000);
 	return 0;
 }
 

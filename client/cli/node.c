@@ -148,7 +148,7 @@ read_guard(struct write *write, const struct cli *cli)
 
 	if (!text)
 		return 0;
-	if (!colon || colon == text || !parse_count(colon + 1, &write->options.guard.token))
+	if (!colon || text[0] != '/' || !parse_count(colon + 1, &write->options.guard.token))
 		return cli_usage(
 			cli, "--guard: '%s' is not the path of a lock, a colon and a token", text);
 	write->lock = must_format("%.*s", (int)(colon - text), text);

@@ -30,6 +30,18 @@ parse_id(const struct cli *cli, const struct owner_kind *kind, uint64_t *id)
 	return 0;
 }
 
+/* What is wrong with an id that belongs to nobody, or to an owner of the other kind. */
+static int
+fail_owner(const struct cli *cli, const struct owner_kind *kind, const struct synod_owner *owner)
+{
+	struct synod_result more = {0};
+
+	if (owner)
+		more.message = kind->is_lease ? "this is the id of a session, not of a lease"
+		                              : "this is the id of a lease, not of a session";
+	return cli_fail(cli, cli->words[1], SYNOD_NO_LEASE, &more);
+}
+
 static int
 ask_owners(struct cli *cli, struct synod_owners **owners)
 {
@@ -142,20 +154,13 @@ print_owner_json(const struct synod_owner *owner, const struct synod_result *own
 	json_print(json);
 }
 
-/* Show the owner ID with the nodes that it owns. */
 static int
-show_owner(struct cli *cli, const char *subject, uint64_t id)
+show_owned(struct cli *cli, const char *subject, const struct synod_owner *owner)
 {
-	struct synod_owners *owners = NULL;
 	struct synod_result *owned = NULL;
-	const struct synod_owner *owner;
-	int code = ask_owners(cli, &owners);
-	int error;
+	int error = synod_owned(cli->synod, owner->id, NULL, &owned);
+	int code = 0;
 
-	if (code)
-		return code;
-	owner = find_owner(owners, id);
-	error = owner ? synod_owned(cli->synod, id, NULL, &owned) : SYNOD_NO_LEASE;
 	if (error)
 		code = cli_fail(cli, subject, error, owned);
 	else if (cli->json)
@@ -163,6 +168,21 @@ show_owner(struct cli *cli, const char *subject, uint64_t id)
 	else
 		print_owner(owner, owned);
 	synod_result_free(owned);
+	return code;
+}
+
+/* Show what owns the node at PATH, with all that it owns. */
+static int
+show_owner_of(struct cli *cli, const char *path, uint64_t id)
+{
+	struct synod_owners *owners = NULL;
+	const struct synod_owner *owner;
+	int code = ask_owners(cli, &owners);
+
+	if (code)
+		return code;
+	owner = find_owner(owners, id);
+	code = owner ? show_owned(cli, path, owner) : cli_fail(cli, path, SYNOD_NO_LEASE, NULL);
 	synod_owners_free(owners);
 	return code;
 }
@@ -170,12 +190,22 @@ show_owner(struct cli *cli, const char *subject, uint64_t id)
 static int
 show_kind(struct cli *cli, const struct owner_kind *kind)
 {
+	struct synod_owners *owners = NULL;
+	const struct synod_owner *owner;
 	uint64_t id;
 	int code = parse_id(cli, kind, &id);
 
 	if (code == 0)
 		code = cli_open(cli);
-	return code ? code : show_owner(cli, cli->words[1], id);
+	if (code == 0)
+		code = ask_owners(cli, &owners);
+	if (code)
+		return code;
+	owner = find_owner(owners, id);
+	code = owner && owner->is_lease == kind->is_lease ? show_owned(cli, cli->words[1], owner)
+	                                                  : fail_owner(cli, kind, owner);
+	synod_owners_free(owners);
+	return code;
 }
 
 /* ---- ending ---- */
@@ -219,8 +249,11 @@ grant(struct cli *cli)
 	uint64_t ttl_ms;
 	int code, error;
 
-	if (cli->word_count < 2 || !parse_seconds(cli->words[1], &ttl_ms))
-		return cli_usage(cli, "a lease is granted for a number of seconds");
+	if (cli->word_count < 2)
+		return cli_usage(cli, "for how many seconds? their number is missing");
+	if (!parse_seconds(cli->words[1], &ttl_ms))
+		return cli_usage(cli, "'%s' is not a number of seconds such as 30 or 0.5",
+		                 cli->words[1]);
 	code = cli_open(cli);
 	if (code)
 		return code;
@@ -290,7 +323,7 @@ keep(struct cli *cli)
 		return code;
 	owner = find_owner(owners, id);
 	code = owner && owner->is_lease ? keep_until_signal(cli, owner)
-	                                : cli_fail(cli, cli->words[1], SYNOD_NO_LEASE, NULL);
+	                                : fail_owner(cli, &leases, owner);
 	synod_owners_free(owners);
 	return code;
 }
@@ -343,7 +376,7 @@ command_who(struct cli *cli)
 	if (error)
 		code = cli_fail(cli, path, error, result);
 	else if (result->node.stat.owner)
-		code = show_owner(cli, path, result->node.stat.owner);
+		code = show_owner_of(cli, path, result->node.stat.owner);
 	else if (cli->json)
 		puts("null");
 	else

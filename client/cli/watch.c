@@ -141,9 +141,8 @@ take_event(struct follow *follow, const struct synod_event *event, int *code)
 			print_state(follow, event);
 		break;
 	case SYNOD_EVENT_END:
-		cli_fail(follow->cli, follow->cli->words[0], event->error,
-		         &(struct synod_result){.message = event->message});
-		*code = EXIT_ERROR;
+		*code = cli_fail(follow->cli, follow->cli->words[0], event->error,
+		                 &(struct synod_result){.message = event->message});
 		return false;
 	default: break;
 	}
