@@ -71,12 +71,12 @@ operation_target(struct namespace *namespace, const struct operation *operation,
 		return answer_error(answer, SYNOD_NOT_FOUND, NULL);
 	if (operation->condition_count == 0)
 		return SYNOD_OK;
-	error = operation_check(namespace, operation, answer);
-	if (error != SYNOD_OK)
-		return error;
-	/* Looking at the conditions' nodes may have pushed this one out of the cache. */
+	/* Looking at the conditions' nodes may push this one out of the cache. */
 	*node = NULL;
-	return answer->error == SYNOD_OK ? node_find(namespace, operation->path, node) : SYNOD_OK;
+	error = operation_check(namespace, operation, answer);
+	if (error != SYNOD_OK || answer->error != SYNOD_OK)
+		return error;
+	return node_find(namespace, operation->path, node);
 }
 
 int

@@ -362,12 +362,15 @@ living_check(struct living *living)
 		return;
 	}
 	check_watch(living);
+	check_lock(living);
+	check_owner(living);
 }
 
 void
 living_stop(struct living *living)
 {
 	living->is_stopped = true;
+	living->stopped_us = living->world->now_us;
 }
 
 bool

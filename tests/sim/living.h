@@ -104,6 +104,8 @@ bool living_has_settled(struct living *living, const char **why);
 /* When all is over: hold what was told against what happened. */
 void living_check(struct living *living);
 void check_watch(struct living *living);
+void check_lock(struct living *living);
+void check_owner(struct living *living);
 
 /* ---- the parts: living.c ---- */
 
@@ -112,6 +114,7 @@ struct living {
 	struct chronicle *chronicle;
 	struct living_client clients[LIVING_LIMIT];
 	bool is_stopped;
+	uint64_t stopped_us;
 	uint64_t serial; /* of everything that is begun */
 	/* The evidence. */
 	struct watcher **watchers;

@@ -11,6 +11,10 @@
 #define DATA_SIZE  8192
 #define TTL_MIN_MS 1000
 
+/* Whoever is silent is dead then: the longest timeout, the same again for another leader, and time
+ * to find one. */
+#define END_US (35 * SECOND_US)
+
 /* ---- leases ---- */
 
 static void
@@ -33,6 +37,8 @@ keep(struct living_client *client, struct kept *kept)
 	                             client);
 
 	kept->is_kept = error == SYNOD_OK;
+	world_trace(client->living->world, client->host, "keeps lease %lu",
+	            (unsigned long)kept->id);
 	if (error != SYNOD_OK)
 		world_fail(client->living->world, "client", "a lease could not be kept: %s",
 		           error_name(error));
@@ -125,6 +131,8 @@ owner_act_lease(struct living_client *client)
 	if (!kept || drawn < 2) {
 		grant(client);
 	} else if (drawn == 2) {
+		world_trace(client->living->world, client->host, "lets go of lease %lu",
+		            (unsigned long)kept->id);
 		if (kept->is_kept)
 			synod_lease_let_go(client->host->handle, kept->id);
 		*kept = (struct kept){0};
@@ -360,6 +368,9 @@ owner_has_settled(struct living *living, const char **why)
 			(struct namespace *)executor_namespace(host->member->executor), survey_one,
 			&survey);
 	}
+	if (survey.dead != 0 && world->now_us > living->stopped_us + END_US)
+		world_fail(world, "owner", "session or lease %lu goes on without anybody",
+		           (unsigned long)survey.dead);
 	if (survey.dead != 0) {
 		snprintf(text, sizeof text, "session or lease %lu did not end",
 		         (unsigned long)survey.dead);

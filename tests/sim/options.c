@@ -168,6 +168,9 @@ draw_living(struct options *options, struct random *random)
 	options->l_elect = random_below(random, 2) * random_between(random, 1, 6);
 	options->l_read = random_between(random, 1, 8);
 	options->l_close = random_below(random, 2);
+	/* What a window refuses of a batch of expiries is proposed again a second later. */
+	if (options->window < 8)
+		options->window = 8;
 	if (random_below(random, 4) == 0) {
 		options->history_changes = ONE_OF(20, 100);
 		options->padding = ONE_OF(2000, 6000);
