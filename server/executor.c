@@ -303,9 +303,8 @@ read_one(struct executor *executor, struct pending *pending, int *error, uint64_
 		              namespace, database_bytes(executor->database));
 		return SYNOD_OK;
 	case OP_MEMBERS:
-		members_encode(&executor->result, (const struct status_half *)pending->body,
-		               namespace);
-		return SYNOD_OK;
+		return members_encode(&executor->result, (const struct status_half *)pending->body,
+		                      namespace);
 	case OP_SESSIONS: sessions_encode(&executor->result, body, namespace); return SYNOD_OK;
 	case OP_SESSION_ATTACH:
 		return namespace_attach(namespace, pending->session, body, error,

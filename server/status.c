@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/error.h"
+
 void
 status_encode(struct buffer *out, const struct status_half *half, struct namespace *namespace,
               uint64_t database_bytes)
@@ -63,16 +65,18 @@ find_recorded(void *context, const struct command *member)
 	recorded->text[member->client_address.size] = '\0';
 }
 
-void
+int
 members_encode(struct buffer *out, const struct status_half *half, struct namespace *namespace)
 {
+	int error = SYNOD_OK;
+
 	pack_array(out, half->member_count);
 	for (unsigned i = 0; i < half->member_count; i++) {
 		const struct status_member *member = &half->members[i];
 		struct recorded recorded = {.id = member->id};
 
-		if (!member->client_address[0])
-			namespace_each_member(namespace, find_recorded, &recorded);
+		if (!member->client_address[0] && error == SYNOD_OK)
+			error = namespace_each_member(namespace, find_recorded, &recorded);
 		pack_array(out, 7);
 		pack_u64(out, member->id);
 		pack_string(out, slice_of(member->name));
@@ -83,6 +87,7 @@ members_encode(struct buffer *out, const struct status_half *half, struct namesp
 		pack_bool(out, member->is_reachable);
 		pack_u64(out, member->matched);
 	}
+	return error;
 }
 
 struct page {

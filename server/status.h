@@ -42,8 +42,8 @@ struct status_half {
 
 void status_encode(struct buffer *out, const struct status_half *half, struct namespace *namespace,
                    uint64_t database_bytes);
-void members_encode(struct buffer *out, const struct status_half *half,
-                    struct namespace *namespace);
+/* SYNOD_OK, or a fault of the namespace. */
+int members_encode(struct buffer *out, const struct status_half *half, struct namespace *namespace);
 
 /* BODY: the request's, [after id, limit], checked.  Packs [[[id, is lease, timeout_ms]...], more].
  */

@@ -83,12 +83,31 @@ statement_of(struct namespace *namespace, enum statement statement)
 	return namespace->statements[statement];
 }
 
+/*
+ * After many an error, of a read too, SQLite has rolled the whole transaction back
+ * and executes what follows on its own.  Rows written then would be there without
+ * the applied slot that belongs to them, and be written once more after a restart.
+ */
+static bool
+has_lost_its_transaction(const struct namespace *namespace)
+{
+	return sqlite3_get_autocommit(namespace->db) != 0;
+}
+
 int
 statement_step(struct namespace *namespace, enum statement statement, bool *has_row)
 {
-	int code = sqlite3_step(namespace->statements[statement]);
 	int error = SYNOD_OK;
+	int code;
 
+	*has_row = false;
+	if (has_lost_its_transaction(namespace)) {
+		sqlite3_reset(namespace->statements[statement]);
+		snprintf(namespace->why, sizeof namespace->why,
+		         "%s: the transaction was rolled back", names[statement]);
+		return SYNOD_IO;
+	}
+	code = sqlite3_step(namespace->statements[statement]);
 	*has_row = code == SQLITE_ROW;
 	if (*has_row)
 		return SYNOD_OK;

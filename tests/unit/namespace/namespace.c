@@ -48,6 +48,29 @@ forgets_what_was_not_committed(void **state)
 	fixture_close(&fixture);
 }
 
+/* SQLite rolls back by itself after many an error.  What is written then must not stay. */
+static void
+writes_nothing_without_its_transaction(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture);
+	put(&fixture, "/a", "committed");
+	commit(&fixture);
+	put(&fixture, "/a", "lost");
+	execute(fixture.db, "ROLLBACK");
+	assert_int_equal(namespace_write_back(fixture.namespace), SYNOD_IO);
+	assert_non_null(strstr(namespace_why(fixture.namespace), "rolled back"));
+	namespace_close(fixture.namespace);
+	execute(fixture.db, "BEGIN");
+	execute(fixture.db, "ROLLBACK");
+	open_namespace(&fixture);
+	assert_data(&fixture, "/a", "committed");
+	assert_hash_is_true(&fixture);
+	fixture_close(&fixture);
+}
+
 static void
 wants_a_commit_after_enough_operations(void **state)
 {
@@ -162,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins_with_the_root_and_synod),
 		cmocka_unit_test(forgets_what_was_not_committed),
+		cmocka_unit_test(writes_nothing_without_its_transaction),
 		cmocka_unit_test(wants_a_commit_after_enough_operations),
 		cmocka_unit_test(refuses_a_schema_of_another_version),
 		cmocka_unit_test(refuses_a_schema_that_lacks_a_table),

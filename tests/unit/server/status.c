@@ -178,7 +178,7 @@ members_who_are_away_are_shown_where_they_were_recorded(void **state)
 	record_member(&fixture, 2, "h2:7400");
 	fixture.half.member_count = 3;
 	memcpy(fixture.half.members, rows, sizeof rows);
-	members_encode(&fixture.out, &fixture.half, fixture.namespace);
+	assert_int_equal(members_encode(&fixture.out, &fixture.half, fixture.namespace), SYNOD_OK);
 	cursor_init(&cursor, buffer_slice(&fixture.out));
 	assert_int_equal(cursor_array(&cursor), 3);
 	row = read_row(&cursor);
