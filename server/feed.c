@@ -17,14 +17,12 @@ gather_rows(struct member *member, uint64_t last)
 	item = apply_item_new(first, (uint32_t)count, member->feed_generation);
 	for (uint64_t i = 0; i < count && bytes < FEED_BYTES_MAX; i++) {
 		struct entry *entry = paxos_entry(member->paxos, first + i);
-		struct pending **slot = &member->slots[(first + i) & (member->slot_count - 1)];
 
 		if (!entry)
 			break;
 		item->rows[i].entry = entry_retain(entry);
 		bytes += entry->size;
-		item->rows[i].pending = *slot;
-		*slot = NULL;
+		item->rows[i].pending = proposals_take(member, first + i);
 		item->count++;
 	}
 	return item;

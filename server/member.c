@@ -174,12 +174,10 @@ on_loaded_for_feed(struct member *member, struct loaded_item *item)
 	for (uint32_t i = 0; i < item->count && (item->first + i <= member->view.chosen ||
 	                                         PLANTED(FEED_BEYOND_CHOSEN));
 	     i++) {
-		struct pending **slot =
-			&member->slots[(item->first + i) & (member->slot_count - 1)];
+		struct pending *pending = proposals_take(member, item->first + i);
 
 		apply->rows[apply->count].entry = entry_retain(item->entries[i]);
-		apply->rows[apply->count].pending = PLANTED(FED_WITHOUT_REQUEST) ? NULL : *slot;
-		*slot = NULL;
+		apply->rows[apply->count].pending = PLANTED(FED_WITHOUT_REQUEST) ? NULL : pending;
 		apply->count++;
 	}
 	member->fed += apply->count;

@@ -32,6 +32,7 @@ struct pending {
 	uint64_t tag;      /* forwarded to the leader under this number */
 	uint64_t target;   /* ... which is this member */
 	uint64_t index;    /* apply this far first */
+	uint64_t slot;     /* a write that was proposed: its own */
 	uint64_t stale_ms; /* a local read */
 	/* The response as one packed element, where it is not written at once: SESSION_OPEN and
 	 * SESSION_ATTACH are answered through the member, which binds the connection first; others

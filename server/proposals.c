@@ -2,6 +2,7 @@
 #include "server/state.h"
 #include "shared/check.h"
 #include "shared/error.h"
+#include "shared/planted.h"
 
 static void
 propose(struct member *member, struct entry *entry, struct pending *pending)
@@ -108,6 +109,8 @@ proposals_send(struct member *member)
 
 		CHECK(*slot == NULL);
 		*slot = member->proposal_pendings[i];
+		if (*slot)
+			(*slot)->slot = first + i;
 	}
 	for (uint32_t i = taken; i < count; i++) {
 		entry_release(member->proposals[i]);
@@ -115,4 +118,20 @@ proposals_send(struct member *member)
 			pending_fail(member, member->proposal_pendings[i],
 			             error ? error : SYNOD_RETRY, NULL);
 	}
+}
+
+/*
+ * The place of a slot may hold the request of a later one: when the executor goes
+ * back to its last commit, it is fed again from farther back than the table reaches.
+ */
+struct pending *
+proposals_take(struct member *member, uint64_t slot)
+{
+	struct pending **place = &member->slots[slot & (member->slot_count - 1)];
+	struct pending *pending = *place;
+
+	if (!pending || (pending->slot != slot && !PLANTED(ANSWER_OF_OTHER_SLOT)))
+		return NULL;
+	*place = NULL;
+	return pending;
 }

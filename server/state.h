@@ -214,6 +214,9 @@ void proposals_add_write(struct member *member, struct pending *pending,
 /* A command of the member's own (expiry, a member's facts). */
 void proposals_add_command(struct member *member, const struct command *command);
 void proposals_send(struct member *member);
+/* The request that was proposed here for SLOT, whose entry goes to the executor now; NULL if it is
+ * somebody else's, or was given already. */
+struct pending *proposals_take(struct member *member, uint64_t slot);
 
 /* forward.c: writes on their way to the leader. */
 void forward_request(struct member *member, struct pending *pending, struct slice request);

@@ -120,10 +120,26 @@ more_writes_than_may_be_in_flight_are_busy(void **state)
 	stage_free(stage);
 }
 
+/* As when the executor is fed again from farther back than the table of requests reaches. */
+static void
+a_request_is_given_to_its_own_slot_only(void **state)
+{
+	struct pending *slots[4] = {NULL};
+	struct member member = {.slots = slots, .slot_count = 4};
+	struct pending pending = {.slot = 9};
+
+	(void)state;
+	slots[1] = &pending;
+	assert_null(proposals_take(&member, 5));
+	assert_ptr_equal(proposals_take(&member, 9), &pending);
+	assert_null(proposals_take(&member, 9));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_is_given_to_its_own_slot_only),
 		cmocka_unit_test(a_nearly_full_disk_refuses_growth_and_takes_deletes),
 		cmocka_unit_test(more_writes_than_may_be_in_flight_are_busy),
 	};
