@@ -278,7 +278,9 @@ assert_seen_is_the_log(struct synod *synod, uint64_t from)
 /* ---- the scene ---- */
 
 struct scene {
-	struct synod *synod; /* writes, and watches */
+	unsigned leader;
+	struct synod *synod;    /* writes */
+	struct synod *watching; /* by the leader, at first */
 	struct synod_watch *watch;
 	uint64_t from; /* the watch's first revision */
 	uint64_t tokens[LOCKS];
@@ -289,14 +291,19 @@ static void
 open_watch(struct scene *scene)
 {
 	const struct synod_write_options parents = {.make_parents = true};
+	const struct synod_options options = {.endpoints = ensemble.members[scene->leader].client,
+	                                      .session_timeout_ms = SESSION_MS};
 	struct synod_result *result;
 
 	scene->synod = ensemble_open(&ensemble);
+	assert_int_equal(synod_open(&options, &scene->watching), SYNOD_OK);
+	/* A session's keepalives are what notices soon that the leader has fallen silent. */
+	assert_int_equal(synod_put(scene->watching, "/watching", "", 0, NULL, NULL), SYNOD_OK);
 	assert_int_equal(synod_put(scene->synod, "/crowd/locks", "", 0, &parents, &result),
 	                 SYNOD_OK);
 	scene->from = result->revision + 1;
 	synod_result_free(result);
-	assert_int_equal(synod_watch_open(scene->synod, "/crowd",
+	assert_int_equal(synod_watch_open(scene->watching, "/crowd",
 	                                  &(struct synod_watch_options){
 						  .scope = SYNOD_WATCH_SUBTREE,
 						  .from = scene->from,
@@ -329,12 +336,23 @@ wait_behind_the_client(unsigned number)
 	assert_int_equal(synod_set(person->synod, "/crowd/locks", "", 0, NULL, NULL), SYNOD_OK);
 }
 
+/* What is watched on a handle is told before an answer that reflects it. */
+static void
+hear_all(const struct scene *scene)
+{
+	assert_int_equal(synod_get(scene->watching, "/crowd", NULL, NULL), SYNOD_OK);
+}
+
 static void
 set_the_scene(struct scene *scene)
 {
+	int leader;
+
 	ensemble_init(&ensemble, 3);
 	assert_true(ensemble_start_all(&ensemble));
-	assert_true(ensemble_leader(&ensemble, 30000) >= 0);
+	leader = ensemble_leader(&ensemble, 30000);
+	assert_true(leader >= 0);
+	scene->leader = (unsigned)leader;
 	atomic_store(&seen_count, 0);
 	memset(people, 0, sizeof people);
 	open_watch(scene);
@@ -346,6 +364,7 @@ set_the_scene(struct scene *scene)
 	for (unsigned i = 0; i < DOOMED; i++)
 		wait_behind_the_client(i);
 	let_pass(scene, 0);
+	hear_all(scene);
 	scene->settled_count = atomic_load(&seen_count);
 }
 
@@ -462,6 +481,7 @@ static void
 leave_the_scene(struct scene *scene)
 {
 	synod_watch_close(scene->watch);
+	synod_close(scene->watching);
 	synod_close(scene->synod);
 	for (unsigned i = 0; i < SESSIONS; i++)
 		synod_close(people[i].synod);
@@ -475,26 +495,24 @@ play(int signal)
 {
 	struct scene scene = {0};
 	unsigned long killed_ms;
-	int leader;
 
 	set_the_scene(&scene);
-	leader = ensemble_leader(&ensemble, 30000);
-	assert_true(leader >= 0);
-	ensemble_signal(&ensemble, (unsigned)leader, signal);
+	assert_int_equal(ensemble_leader(&ensemble, 30000), scene.leader);
+	ensemble_signal(&ensemble, scene.leader, signal);
 	let_pass(&scene, 0); /* another one leads */
 	killed_ms = ensemble_now_ms();
 	kill_client();
 	let_pass(&scene, killed_ms + SESSION_MS + BOUND_MS);
 	if (signal == SIGKILL)
-		assert_true(ensemble_start(&ensemble, (unsigned)leader));
+		assert_true(ensemble_start(&ensemble, scene.leader));
 	else
-		ensemble_signal(&ensemble, (unsigned)leader, SIGCONT);
+		ensemble_signal(&ensemble, scene.leader, SIGCONT);
 	assert_true(ensemble_agrees(&ensemble, 60000));
-	let_pass(&scene, 0);
+	hear_all(&scene);
 	assert_nobody_lost_anything(&scene);
 	assert_the_client_is_gone(killed_ms);
 	hand_over_every_lock();
-	assert_seen_is_the_log(scene.synod, scene.from);
+	assert_seen_is_the_log(scene.watching, scene.from);
 	leave_the_scene(&scene);
 }
 
