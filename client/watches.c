@@ -389,11 +389,10 @@ void
 watches_take_in(struct session *session, struct synod_watch *watch)
 {
 	TAILQ_INSERT_TAIL(&session->watches.list, watch, link);
-	/* "From now on" is before whatever is asked for later: only once it has begun may that be
-	 * sent, which could overtake it. */
+	/* What is asked for later could overtake the watch, where the member is behind: it may be
+	 * sent only once the watch has begun.  A state that is told first makes up for that. */
 	if (take_slot(&session->watches, watch))
-		watches_ask(session, watch,
-		            watch->from == 0 && !watch->initial && !watch->position.is_known);
+		watches_ask(session, watch, !watch->initial && !watch->position.is_known);
 	else
 		end(session, watch, SYNOD_NO_MEMORY, (struct slice){NULL, 0});
 }
