@@ -320,8 +320,9 @@ quiet_since_us(const struct contact *contact)
 static uint64_t
 ping_after_us(const struct contact *contact)
 {
-	return contact->waiting_since_us != 0 ? contact->silence_ms * UINT64_C(500)
-	                                      : CONTACT_IDLE_MS * UINT64_C(1000);
+	if (contact->waiting_since_us != 0)
+		return contact->silence_ms * UINT64_C(500);
+	return (contact->is_listening ? CONTACT_LISTEN_MS : CONTACT_IDLE_MS) * UINT64_C(1000);
 }
 
 static void

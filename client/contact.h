@@ -16,10 +16,11 @@
 #include "shared/clock.h"
 #include "shared/connection.h"
 
-#define CONTACT_DIAL_MS  1000
-#define CONTACT_HELLO_MS 1000
-#define CONTACT_IDLE_MS  15000 /* an idle connection is tried this often */
-#define CONTACT_TEXT_MAX 512
+#define CONTACT_DIAL_MS   1000
+#define CONTACT_HELLO_MS  1000
+#define CONTACT_IDLE_MS   15000 /* an idle connection is tried this often */
+#define CONTACT_LISTEN_MS 2000  /* one on which events may come at any time, this often */
+#define CONTACT_TEXT_MAX  512
 
 enum contact_state {
 	CONTACT_WAITING,  /* until retry_us */
@@ -56,6 +57,7 @@ struct contact {
 	uint64_t up_since_us;
 	uint64_t heard_us;
 	uint64_t waiting_since_us; /* for an answer; 0: for none */
+	bool is_listening;         /* the owner's: something may come unasked */
 	uint64_t pinged_us;        /* 0: no PING is unanswered */
 	uint64_t ping_number;
 	bool was_useful;      /* this connection has brought an answer */

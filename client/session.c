@@ -185,6 +185,7 @@ on_idle(void *owner)
 		return;
 	}
 	requests_pump(session);
+	contact->is_listening = atomic_load(&session->watches.count) > 0;
 	contact_set_waiting(contact, session->awaited_count > 0 || keepalives_are_awaited(session),
 	                    session->now_us);
 	contact_flush(contact, session->now_us);

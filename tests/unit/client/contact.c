@@ -218,6 +218,32 @@ notices_on_an_idle_connection_that_the_member_is_gone(void **state)
 	assert_int_equal(setting->states[1], SYNOD_SUSPENDED);
 }
 
+static void
+ignore(void *context, struct synod_watch *watch, const struct synod_event *event)
+{
+	(void)context;
+	(void)watch;
+	(void)event;
+}
+
+/* Whoever waits for events alone must not be deaf for a quarter of a minute. */
+static void
+notices_sooner_where_it_listens_for_events(void **state)
+{
+	struct synod_watch_options options = {.on_event = ignore};
+	struct synod_watch *watch;
+
+	(void)state;
+	setting_open(setting, 1, 0);
+	assert_int_equal(synod_watch_open(setting->synod, "/a", &options, &watch), SYNOD_OK);
+	fake_world_run_for(setting->world, 60000);
+	assert_int_equal(setting->state_count, 1);
+	fake_member_set_mute(setting->members[0], true);
+	fake_world_run_for(setting->world, 5000);
+	assert_true(setting->state_count > 1);
+	assert_int_equal(setting->states[1], SYNOD_SUSPENDED);
+}
+
 int
 main(void)
 {
@@ -235,6 +261,7 @@ main(void)
 		TEST(leaves_a_member_that_has_fallen_silent),
 		TEST(waits_for_a_slow_member_that_answers_pings),
 		TEST(notices_on_an_idle_connection_that_the_member_is_gone),
+		TEST(notices_sooner_where_it_listens_for_events),
 	};
 
 	alarm(120);
