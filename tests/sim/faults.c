@@ -249,6 +249,27 @@ forget(struct host *host)
 	world->has_forgotten = true;
 }
 
+/* Has MEMBER been told, and written down, which disk HOST has? */
+static bool
+knows_disk(const struct host *member, const struct host *host)
+{
+	return member->is_up && member->member &&
+	       member->member->identity.members[host->index].has_disk_id;
+}
+
+/* Whoever has not met the old disk takes the new one for the first: see DAMAGE in synodd(8). */
+static bool
+is_known_to_all(struct world *world, const struct host *host)
+{
+	for (unsigned i = 0; i < world->options.members; i++) {
+		struct host *member = world->hosts[i];
+
+		if (member != host && !knows_disk(member, host))
+			return false;
+	}
+	return true;
+}
+
 /* Members on new disks take each other for a new ensemble, unless somebody else is needed who knows
  * better. */
 static bool
@@ -256,7 +277,9 @@ may_wipe(struct world *world, struct host *host)
 {
 	bool is_minority = world->wiped_count < (world->options.members - 1) / 2;
 
-	return may_damage(world, host) && (is_minority || world->options.beyond > 1);
+	if (!may_damage(world, host))
+		return false;
+	return world->options.beyond > 1 || (is_minority && is_known_to_all(world, host));
 }
 
 static void
@@ -264,8 +287,7 @@ wipe(struct world *world)
 {
 	struct host *host = any_member(world);
 
-	/* Who is who is known to all only after a while. */
-	if (!may_wipe(world, host) || world->now_us < 14 * SECOND_US)
+	if (!may_wipe(world, host))
 		return;
 	world->damaged_count++;
 	if (++world->wiped_count > (world->options.members - 1) / 2)
