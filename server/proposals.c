@@ -86,6 +86,22 @@ proposals_add_write(struct member *member, struct pending *pending, const struct
 	propose(member, entry_of_command(member, &command), pending);
 }
 
+/*
+ * Writes are refused long before the table is full, but the member's own commands
+ * are not counted: while the executor makes no progress they may carry the log
+ * around the table.  Who asks again gets the answer that is kept.
+ */
+static void
+remember(struct member *member, struct pending *pending, uint64_t slot)
+{
+	struct pending **place = &member->slots[slot & (member->slot_count - 1)];
+
+	if (*place)
+		pending_fail(member, *place, SYNOD_RETRY, "the namespace is too far behind");
+	*place = pending;
+	pending->slot = slot;
+}
+
 void
 proposals_send(struct member *member)
 {
@@ -105,12 +121,8 @@ proposals_send(struct member *member)
 	error = member->update.propose_error;
 	CHECK(taken <= count);
 	for (uint32_t i = 0; i < taken; i++) {
-		struct pending **slot = &member->slots[(first + i) & (member->slot_count - 1)];
-
-		CHECK(*slot == NULL);
-		*slot = member->proposal_pendings[i];
-		if (*slot)
-			(*slot)->slot = first + i;
+		if (member->proposal_pendings[i])
+			remember(member, member->proposal_pendings[i], first + i);
 	}
 	for (uint32_t i = taken; i < count; i++) {
 		entry_release(member->proposals[i]);
