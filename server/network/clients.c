@@ -251,10 +251,11 @@ on_closed(struct connection *connection, int error)
 	else
 		clients->turned_away_count--;
 	client->is_gone = true;
+	client->in_progress++; /* on_gone may end its last request, and must not free it with that
+	                        */
 	if (connection->is_up)
 		clients->options.handler->on_gone(clients->options.owner, client);
-	if (client->in_progress == 0)
-		free_entry(entry);
+	clients_done(clients, client);
 }
 
 static const struct connection_handler client_handler = {on_frame, on_closed};
