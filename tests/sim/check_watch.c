@@ -276,6 +276,16 @@ check_barrier(struct check *check, const struct barrier *barrier)
 		begin_at(check, barrier->revision + 1);
 }
 
+/* The library goes by what the watch was told, and not by answers, which say more of where it must
+ * be. */
+static void
+note_resume(struct check *check, const struct told *told)
+{
+	if (told->kind != SYNOD_EVENT_END && !told->more && told->is_last &&
+	    told->revision >= check->resume)
+		check->resume = told->revision + 1;
+}
+
 static void
 check_watcher(struct living *living, const struct watcher *watcher)
 {
@@ -291,7 +301,7 @@ check_watcher(struct living *living, const struct watcher *watcher)
 			check_barrier(&check, &watcher->barriers[barrier++]);
 		if (i < watcher->told_count) {
 			check_one(&check, i);
-			check.resume = check.position;
+			note_resume(&check, &watcher->told[i]);
 		}
 	}
 	if (living->world->has_failed)
