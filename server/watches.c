@@ -134,6 +134,9 @@ watches_start(struct watches *watches, struct namespace *namespace, const struct
 		}
 	} else if (from <= applied && from <= *revision) {
 		queue_add(watches, watch, (struct position){from + PLANTED(WATCH_OFF_BY_ONE), 0});
+		/* If nothing of the past is for it, only a mark tells how far it has come. */
+		if (watch->subscriber->marked >= from)
+			watch->subscriber->marked = from - 1;
 	}
 	pack_array(result, 1);
 	pack_u64(result, from);

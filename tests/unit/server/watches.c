@@ -593,6 +593,31 @@ marks_say_what_has_been_told_and_never_more(void **state)
 	hall_close(&hall);
 }
 
+/* Otherwise its client would resume from there again, until that is not kept any more. */
+static void
+a_watch_of_a_past_without_anything_for_it_gets_a_mark(void **state)
+{
+	struct onlooker onlooker;
+	struct hall hall;
+
+	(void)state;
+	hall_open(&hall, NULL);
+	hall_put(&hall, "/a", "x");
+	hall_put(&hall, "/a", "y");
+	onlooker_come(&onlooker);
+	watch_from(&hall, &onlooker, 1, "/other", WATCH_NODE, 0, 1);
+	hall_settle(&hall);
+	hall_tick(&hall, WATCH_MARK_MS);
+	hear_all(&hall, &onlooker);
+	assert_int_equal(onlooker.mark_count, 1);
+	assert_int_equal(onlooker.marked, hall.fixture.slot);
+	hall_tick(&hall, WATCH_MARK_MS);
+	hear_all(&hall, &onlooker);
+	assert_int_equal(onlooker.mark_count, 1);
+	onlooker_go(&hall, &onlooker);
+	hall_close(&hall);
+}
+
 /* ---- very large revisions ---- */
 
 #define MANY 20000
@@ -790,6 +815,7 @@ main(void)
 		cmocka_unit_test(answers_wait_for_the_events_that_they_reflect),
 		cmocka_unit_test(an_answer_does_not_wait_for_a_watch_that_was_ended),
 		cmocka_unit_test(marks_say_what_has_been_told_and_never_more),
+		cmocka_unit_test(a_watch_of_a_past_without_anything_for_it_gets_a_mark),
 		cmocka_unit_test(a_revision_too_large_for_one_event_is_told_in_parts),
 		cmocka_unit_test(random_histories_are_told_in_order_whole_and_once),
 	};
