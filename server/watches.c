@@ -133,7 +133,9 @@ watches_start(struct watches *watches, struct namespace *namespace, const struct
 			              "the present state is too large to begin with", result);
 		}
 	} else if (from <= applied && from <= *revision) {
-		queue_add(watches, watch, (struct position){from + PLANTED(WATCH_OFF_BY_ONE), 0});
+		if (PLANTED(WATCH_OFF_BY_ONE) && from < applied)
+			from++;
+		queue_add(watches, watch, (struct position){from, 0});
 		/* If nothing of the past is for it, only a mark tells how far it has come. */
 		if (watch->subscriber->marked >= from)
 			watch->subscriber->marked = from - 1;
