@@ -37,7 +37,7 @@ position_resume(struct position *position)
 {
 	position->stream.revision = 0;
 	position->stream.ordinal = 0;
-	position->stream.state_revision = 0;
+	position->stream.state_mark = 0;
 	position->stream.state_count = 0;
 }
 
@@ -53,7 +53,7 @@ position_begin(struct position *position, uint64_t revision)
 void
 position_request(const struct position *position, struct watch_request *request)
 {
-	if (position->state_revision != 0) {
+	if (position->state_mark != 0) {
 		request->flags |= WATCH_INITIAL; /* a state that began must come to its end */
 	} else if (position->is_known) {
 		request->flags &= ~(uint32_t)WATCH_INITIAL;
@@ -143,7 +143,7 @@ read_changes(struct telling *telling, struct position *position, const struct ev
 	struct cursor items = event->items;
 	int error = SYNOD_OK;
 
-	if (!position->is_known || position->stream.state_revision != 0 ||
+	if (!position->is_known || position->stream.state_mark != 0 ||
 	    event->revision <= position->revision || (event->more && event->item_count == 0))
 		return SYNOD_BAD_MESSAGE;
 	telling->event.changes =
@@ -179,16 +179,18 @@ add_node(struct telling *telling, const struct state_item *item)
 static int
 enter_state(struct position *position, const struct event *event)
 {
-	if (event->revision == 0 || (position->is_known && event->revision < position->revision))
+	uint64_t mark = event->revision + 1; /* nothing was ever written: revision 0 */
+
+	if (mark == 0 || (position->is_known && event->revision < position->revision))
 		return SYNOD_BAD_MESSAGE;
-	if (position->stream.state_revision == 0) {
-		position->stream.state_revision = event->revision;
+	if (position->stream.state_mark == 0) {
+		position->stream.state_mark = mark;
 		position->stream.state_count = 0;
-	} else if (position->stream.state_revision != event->revision) {
+	} else if (position->stream.state_mark != mark) {
 		return SYNOD_BAD_MESSAGE;
 	}
-	if (position->state_revision != event->revision) {
-		position->state_revision = event->revision;
+	if (position->state_mark != mark) {
+		position->state_mark = mark;
 		position->state_count = 0;
 	}
 	return SYNOD_OK;
@@ -257,7 +259,7 @@ int
 telling_mark(struct telling *telling, struct position *position, uint64_t revision, bool *has_news)
 {
 	*has_news = false;
-	if (!position->is_known || position->state_revision != 0 || revision < position->revision)
+	if (!position->is_known || position->state_mark != 0 || revision < position->revision)
 		return SYNOD_OK; /* it begins later than the mark */
 	if (position->partial_revision != 0 && revision >= position->partial_revision)
 		return SYNOD_BAD_MESSAGE;

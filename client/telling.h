@@ -23,13 +23,13 @@ struct position {
 	uint64_t partial_revision;
 	uint64_t partial_ordinal;
 	/* Of the state at this revision so many nodes have been told; 0: no state is on its way. */
-	uint64_t state_revision;
+	uint64_t state_mark;
 	uint64_t state_count;
 	/* What the present stream of events has brought. */
 	struct {
 		uint64_t revision; /* the last change */
 		uint64_t ordinal;
-		uint64_t state_revision; /* 0: not in the middle of a state */
+		uint64_t state_mark; /* the revision plus 1; 0: not in the middle of a state */
 		uint64_t state_count;
 	} stream;
 };

@@ -177,7 +177,7 @@ tell(struct session *session, struct synod_watch *watch, struct telling **tellin
 	if (watch->on_event != NULL)
 		call_back(watch, *telling);
 	else if (watch_enqueue(watch, telling,
-	                       watch->life == WATCH_OPEN && watch->position.state_revision == 0))
+	                       watch->life == WATCH_OPEN && watch->position.state_mark == 0))
 		pause_watch(session, watch);
 }
 

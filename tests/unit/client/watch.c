@@ -237,6 +237,22 @@ tells_changes_from_now_on(void **state)
 	assert_int_equal(synod_watch_revision(watch), 103);
 }
 
+/* A new ensemble is at revision 0. */
+static void
+begins_with_the_state_of_an_ensemble_that_was_never_written(void **state)
+{
+	struct synod_watch *watch;
+
+	(void)state;
+	setting_open(setting, 1, 0);
+	watch = open_watch("/a", (struct synod_watch_options){.initial = true});
+	tell_state("/a", 0, false, 0, 1, false);
+	assert_int_equal(fake_member_connections(setting->members[0]), 1);
+	assert_int_equal(synod_watch_revision(watch), 0);
+	tell_change("/a", 3);
+	assert_int_equal(synod_watch_revision(watch), 3);
+}
+
 static void
 resumes_after_the_last_revision_told(void **state)
 {
@@ -767,6 +783,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(tells_changes_from_now_on),
+		TEST(begins_with_the_state_of_an_ensemble_that_was_never_written),
 		TEST(resumes_after_the_last_revision_told),
 		TEST(asks_again_as_at_first_while_nothing_was_told),
 		TEST(loses_nothing_between_the_answer_and_the_first_event),
