@@ -160,6 +160,9 @@ open_database(struct namespace *namespace)
 		return load(namespace);
 	namespace->history.open.id = 1;
 	namespace->history.from = 1;
+	/* What an empty namespace answers has a revision too: 0 is for refusals outside of the log,
+	 * and slot 1 holds no command but LEADER_START. */
+	namespace->revision = 1;
 	nodes_plant(namespace);
 	return namespace_write_back(namespace);
 }

@@ -11,7 +11,7 @@ begins_with_the_root_and_synod(void **state)
 	fixture_open(&one);
 	fixture_open(&other);
 	assert_int_equal(namespace_nodes(one.namespace), 2);
-	assert_int_equal(namespace_revision(one.namespace), 0);
+	assert_int_equal(namespace_revision(one.namespace), 1);
 	assert_int_equal(stat_of(&one, "/").children, 1);
 	assert_int_equal(stat_of(&one, "/synod").created, 0);
 	assert_true(hash_equal(namespace_hash(one.namespace), namespace_hash(other.namespace)));

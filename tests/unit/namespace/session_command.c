@@ -64,7 +64,7 @@ opens_with_the_slot_as_id_and_a_bounded_timeout(void **state)
 	open_session_as(&fixture, 0, 5);
 	assert_int_equal(fixture.applied.timeout_ms, SESSION_TIMEOUT_DEFAULT_MS);
 	assert_int_equal(namespace_sessions(fixture.namespace), 5);
-	assert_int_equal(namespace_revision(fixture.namespace), 0);
+	assert_int_equal(namespace_revision(fixture.namespace), 1);
 	assert_hash_is_true(&fixture);
 	fixture_close(&fixture);
 }
