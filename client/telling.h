@@ -22,7 +22,8 @@ struct position {
 	 * ones. */
 	uint64_t partial_revision;
 	uint64_t partial_ordinal;
-	/* Of the state at this revision so many nodes have been told; 0: no state is on its way. */
+	/* Of the state at this revision, plus 1, so many nodes have been told; 0: no state is on
+	 * its way. */
 	uint64_t state_mark;
 	uint64_t state_count;
 	/* What the present stream of events has brought. */
