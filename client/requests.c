@@ -202,7 +202,7 @@ requests_send(struct session *session, struct call *call)
 	request.acknowledged = is_write(call) ? acknowledged(session) : 0;
 	request.consistency = call->consistency;
 	request.at_least = call->at_least;
-	if (call->consistency == SYNOD_AT_LEAST && call->at_least == 0)
+	if (call->op == OP_WATCH || (call->consistency == SYNOD_AT_LEAST && call->at_least == 0))
 		request.at_least = session->seen_revision;
 	request.body = buffer_slice(&call->body);
 	begin = frame_begin(output, FRAME_REQUEST);

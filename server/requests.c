@@ -157,8 +157,9 @@ begins_in_the_past(const struct member *member, const struct watch_request *watc
 
 /*
  * Started at a confirmed index, so that a member that lags does not take what the
- * client was told elsewhere for the future; there is nothing to confirm of the
- * past.  From here on answers to this connection go through the executor.
+ * client was told elsewhere for the future.  There is nothing to confirm of the
+ * past, but the state in place of history that was trimmed must not be older than
+ * what the client has seen.  From here on answers to this connection go through the executor.
  */
 static void
 take_watch(struct member *member, struct pending *pending, const struct request *request)
@@ -180,7 +181,8 @@ take_watch(struct member *member, struct pending *pending, const struct request 
 	}
 	note_watcher(member, pending->client);
 	if (begins_in_the_past(member, &watch)) {
-		pending->index = watch.from - 1;
+		pending->index =
+			watch.from - 1 > request->at_least ? watch.from - 1 : request->at_least;
 		executor_read(member->executor, pending);
 		return;
 	}

@@ -96,6 +96,8 @@ request_encode(struct buffer *out, const struct request *request)
 	} else if (class == OP_CLASS_READ) {
 		a = request->consistency;
 		b = request->at_least;
+	} else if (class == OP_CLASS_WATCH) {
+		b = request->at_least;
 	}
 	pack_array(out, 5);
 	pack_u64(out, request->xid);
@@ -121,6 +123,8 @@ request_set(struct request *request, uint64_t op, uint64_t a, uint64_t b)
 		if (a > CONSISTENCY_LOCAL)
 			return SYNOD_UNSUPPORTED;
 		request->consistency = (uint8_t)a;
+		request->at_least = b;
+	} else if (class == OP_CLASS_WATCH) {
 		request->at_least = b;
 	}
 	return SYNOD_OK;

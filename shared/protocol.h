@@ -13,6 +13,7 @@
  *   REQUEST   [xid, op, a, b, body]
  *             WRITE, SESSION_CLOSE: a = seq, b = acknowledged
  *             READ:                 a = consistency, b = at_least
+ *             WATCH:                a = 0, b = at_least
  *             else 0, 0.  BODY is the operation's own array, below.
  *   RESPONSE  [xid, error, revision, stale_ms, result]
  *             REVISION: the one at which the answer is true (a write: its own).
@@ -246,7 +247,7 @@ struct request {
 	uint64_t seq;          /* WRITE */
 	uint64_t acknowledged; /* WRITE: every seq up to this one has been answered */
 	uint8_t consistency;   /* READ */
-	uint64_t at_least;     /* READ */
+	uint64_t at_least;     /* READ, WATCH: what the client has seen of elsewhere */
 	struct slice body;     /* one packed element */
 };
 

@@ -136,16 +136,25 @@ an_unknown_operation_is_unsupported_and_a_bad_one_refused(void **state)
 }
 
 static uint64_t
-ask_watch(struct caller *caller, uint64_t number, const char *path, uint8_t scope, uint64_t from)
+ask_watch_at_least(struct caller *caller, uint64_t number, const char *path, uint8_t scope,
+                   uint64_t from, uint64_t at_least)
 {
 	struct watch_request watch = {number, slice_of(path), scope, 0, from};
+	struct request request = {.op = OP_WATCH, .at_least = at_least};
 	struct buffer body = BUFFER_EMPTY;
 	uint64_t xid;
 
 	watch_request_encode(&body, &watch);
-	xid = caller_ask(caller, (struct request){.op = OP_WATCH, .body = buffer_slice(&body)});
+	request.body = buffer_slice(&body);
+	xid = caller_ask(caller, request);
 	buffer_fini(&body);
 	return xid;
+}
+
+static uint64_t
+ask_watch(struct caller *caller, uint64_t number, const char *path, uint8_t scope, uint64_t from)
+{
+	return ask_watch_at_least(caller, number, path, scope, from, 0);
 }
 
 static void
@@ -291,6 +300,32 @@ a_watch_of_the_past_needs_no_leader(void **state)
 	stage_free(stage);
 }
 
+/* Where its history was trimmed it gets a state, which must not be older than what the client was
+ * told by another member. */
+static void
+a_watch_of_the_past_waits_for_what_its_client_has_seen(void **state)
+{
+	struct stage *stage = stage_new(3);
+	struct caller ahead, behind;
+	uint64_t seen, watch;
+
+	(void)state;
+	caller_open(&behind, stage, 0);
+	caller_open(&ahead, stage, 1);
+	stage_part_first(stage, true);
+	assert_true(stage_await_other_leader(stage, 0) > 0);
+	caller_open_session(&ahead, TIMEOUT_MS);
+	seen = caller_await(&ahead, caller_write(&ahead, OP_PUT, "/a", "x"), TIMEOUT_MS)->revision;
+	watch = ask_watch_at_least(&behind, 1, "/a", WATCH_NODE, 1, seen);
+	assert_null(caller_await(&behind, watch, 100));
+	stage_part_first(stage, false);
+	assert_int_equal(caller_result(&behind, watch), SYNOD_OK);
+	assert_true(stage->members[0].member->view.chosen >= seen);
+	caller_close(&behind);
+	caller_close(&ahead);
+	stage_free(stage);
+}
+
 int
 main(void)
 {
@@ -301,6 +336,7 @@ main(void)
 		cmocka_unit_test(an_unknown_operation_is_unsupported_and_a_bad_one_refused),
 		cmocka_unit_test(a_watch_is_started_once_and_ended_once),
 		cmocka_unit_test(a_watch_of_the_past_needs_no_leader),
+		cmocka_unit_test(a_watch_of_the_past_waits_for_what_its_client_has_seen),
 		cmocka_unit_test(a_session_is_attached_to_with_its_secret_only),
 		cmocka_unit_test(a_member_that_holds_too_much_is_busy),
 		cmocka_unit_test(a_leader_that_is_deposed_gives_its_writes_back),

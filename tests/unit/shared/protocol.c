@@ -470,6 +470,11 @@ request_carries_what_its_class_needs(void **state)
 	assert_int_equal(request.acknowledged, 0);
 	assert_int_equal(request.consistency, CONSISTENCY_AT_LEAST);
 	assert_int_equal(request.at_least, 99);
+	of_class.op = OP_WATCH;
+	request_round_trip(&of_class, &request);
+	assert_int_equal(request.seq, 0);
+	assert_int_equal(request.consistency, 0);
+	assert_int_equal(request.at_least, 99);
 	of_class.op = OP_STATUS;
 	request_round_trip(&of_class, &request);
 	assert_int_equal(request.seq, 0);

@@ -356,6 +356,7 @@ a_dial_to_nowhere_ends_at_its_deadline(void **state)
 	socklen_t size = sizeof local;
 	char address[64];
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned late_count = 0;
 
 	(void)state;
 	/* A listener that never accepts: with its queue full, the system drops what comes. */
@@ -371,7 +372,14 @@ a_dial_to_nowhere_ends_at_its_deadline(void **state)
 	for (unsigned i = 0; i < DIALS; i++)
 		wait_until(atomic_load(&ends[i].open_count) + atomic_load(&ends[i].close_count) >
 		           0);
-	assert_int_equal(SYNOD_TIMEOUT, atomic_load(&ends[DIALS - 1].error));
+	/* Which ones found room in the queue is not in the order of the dials. */
+	for (unsigned i = 0; i < DIALS; i++) {
+		if (atomic_load(&ends[i].open_count) != 0)
+			continue;
+		assert_int_equal(SYNOD_TIMEOUT, atomic_load(&ends[i].error));
+		late_count++;
+	}
+	assert_true(late_count > 0);
 	for (unsigned i = 0; i < DIALS; i++) {
 		stream_close(ends[i].stream);
 		end_finally(&ends[i]);
@@ -577,11 +585,15 @@ an_accepted_stream_can_be_turned_away(void **state)
 	wait_until(atomic_load(&closed) == 1);
 }
 
+/* The first test of all: the sockets of others, closed late, would leave descriptors to accept
+ * with.
+ */
 static void
 goes_on_accepting_after_descriptors_ran_out(void **state)
 {
 	const char *address = door_open("127.0.0.1:0");
 	struct rlimit before, none;
+	unsigned accepted;
 	int fds[3];
 
 	(void)state;
@@ -594,8 +606,9 @@ goes_on_accepting_after_descriptors_ran_out(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		raw_connect(fds[i], address);
 	usleep(120000); /* two pauses or so: nothing can be accepted meanwhile */
-	assert_int_equal(0, atomic_load(&door.count));
+	accepted = atomic_load(&door.count);
 	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+	assert_int_equal(0, accepted);
 	wait_until(atomic_load(&door.count) == 3);
 	for (unsigned i = 0; i < 3; i++)
 		close(fds[i]);
@@ -779,6 +792,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(goes_on_accepting_after_descriptors_ran_out),
 		cmocka_unit_test(carries_bytes_both_ways),
 		cmocka_unit_test(carries_bytes_over_ipv6),
 		cmocka_unit_test(dials_a_host_by_name),
@@ -796,7 +810,6 @@ main(void)
 		cmocka_unit_test(last_words_arrive_although_input_was_not_read),
 		cmocka_unit_test(finishing_ends_even_if_the_peer_never_closes),
 		cmocka_unit_test(an_accepted_stream_can_be_turned_away),
-		cmocka_unit_test(goes_on_accepting_after_descriptors_ran_out),
 		cmocka_unit_test(a_timer_fires_once_when_it_is_due),
 		cmocka_unit_test(a_timer_can_be_moved_both_ways),
 		cmocka_unit_test(streams_opened_and_closed_at_random_end_exactly_once),
