@@ -54,7 +54,7 @@ REAL_LDFLAGS  = -pthread $(FLAVOUR_CFLAGS_$(FLAVOUR)) $(HARDENING_LD_$(FLAVOUR))
 # Each dependency has one door; see tests/lint.sh.
 LIBS_shared := -lnng -lmsgpackc -lxxhash
 LIBS_server := -lsqlite3 -lsodium -lconfuse
-LIBS_cli    := -lcjson
+LIBS_client := -lcjson
 
 ifeq ($(V),1)
 Q :=
@@ -70,11 +70,12 @@ SRC_storage   := $(wildcard server/storage/*.c)
 SRC_network   := $(wildcard server/network/*.c)
 SRC_server    := $(filter-out server/main.c,$(wildcard server/*.c))
 SRC_client    := $(wildcard client/*.c)
+SRC_discovery := $(wildcard client/discovery/*.c)
 SRC_cli       := $(filter-out client/cli/main.c,$(wildcard client/cli/*.c))
 SRC_fakes     := $(wildcard tests/support/fake_*.c)
 SRC_support   := $(filter-out $(SRC_fakes),$(wildcard tests/support/*.c))
 
-LAYERS  := shared paxos namespace storage network server client cli fakes support
+LAYERS  := shared paxos namespace storage network server client discovery cli fakes support
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 archive  = $(B)/lib/$(1).a
 archives = $(foreach layer,$(1),$(call archive,$(layer)))
@@ -87,7 +88,8 @@ all: programs libraries ## build synodd, synod and libsynod into build/release
 
 .PHONY: programs libraries
 programs: $(B)/synodd $(B)/synod ## only the two programs
-libraries: $(B)/libsynod.a $(B)/libsynod.so $(B)/synod.pc $(B)/include/synod/synod.h ## only the library
+PUBLIC_HEADERS := client/synod.h client/discovery.h
+libraries: $(B)/libsynod.a $(B)/libsynod.so $(B)/synod.pc $(PUBLIC_HEADERS:client/%=$(B)/include/synod/%) ## only the library
 
 # ---- dependencies ----
 #
@@ -160,13 +162,13 @@ $(B)/synodd: $(B)/obj/server/main.o $(call archives,$(SERVER_LAYERS))
 	$(call say,LD   $@)
 	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_server) $(LIBS_shared)
 
-$(B)/synod: $(B)/obj/client/cli/main.o $(call archives,cli client shared)
+$(B)/synod: $(B)/obj/client/cli/main.o $(call archives,cli discovery client shared)
 	$(call say,LD   $@)
-	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_cli) $(LIBS_shared)
+	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_client) $(LIBS_shared)
 
-# One object in which only what synod.h declares is visible: our internal names cannot meet those of
+# One object in which only what the public headers declare is visible: our internal names cannot meet those of
 # the program that links it.
-$(B)/libsynod.a: $(call objects,$(SRC_client) $(SRC_shared))
+$(B)/libsynod.a: $(call objects,$(SRC_client) $(SRC_discovery) $(SRC_shared))
 	$(call say,AR   $@)
 	@mkdir -p $(B)/obj
 	$(Q)ld -r -o $(B)/obj/libsynod.o $^
@@ -175,11 +177,11 @@ $(B)/libsynod.a: $(call objects,$(SRC_client) $(SRC_shared))
 
 $(B)/libsynod.so: $(B)/libsynod.so.$(SOVERSION)
 	$(Q)ln -sf $(<F) $@
-$(B)/libsynod.so.$(SOVERSION): $(call objects,$(SRC_client) $(SRC_shared))
+$(B)/libsynod.so.$(SOVERSION): $(call objects,$(SRC_client) $(SRC_discovery) $(SRC_shared))
 	$(call say,LD   $@)
-	$(Q)$(CC) $(REAL_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ $(LIBS_shared)
+	$(Q)$(CC) $(REAL_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ $(LIBS_client) $(LIBS_shared)
 
-$(B)/include/synod/synod.h: client/synod.h
+$(B)/include/synod/%.h: client/%.h
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
@@ -190,12 +192,12 @@ $(B)/synod.pc: etc/synod.pc.in always
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' $< >$@
 
-# The examples see what an application sees: the public header and the library.
+# The examples see what an application sees: the public headers and the library.
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-$(B)/examples/%: examples/%.c $(B)/libsynod.a $(B)/include/synod/synod.h
+$(B)/examples/%: examples/%.c $(B)/libsynod.a $(PUBLIC_HEADERS:client/%=$(B)/include/synod/%)
 	@mkdir -p $(@D)
 	$(call say,LD   $@)
-	$(Q)$(CC) -I$(B)/include $(REAL_CFLAGS) $(REAL_LDFLAGS) -o $@ $< $(B)/libsynod.a $(LIBS_shared)
+	$(Q)$(CC) -I$(B)/include $(REAL_CFLAGS) $(REAL_LDFLAGS) -o $@ $< $(B)/libsynod.a $(LIBS_client) $(LIBS_shared)
 
 .PHONY: examples
 examples: $(EXAMPLES) ## build the example programs
@@ -212,9 +214,10 @@ ARCHIVES_FOR_storage   := storage paxos shared
 ARCHIVES_FOR_network   := network storage paxos shared
 ARCHIVES_FOR_server    := $(SERVER_LAYERS) fakes
 ARCHIVES_FOR_client    := client shared fakes
-ARCHIVES_FOR_cli       := cli client shared
+ARCHIVES_FOR_discovery := discovery client shared fakes
+ARCHIVES_FOR_cli       := cli discovery client shared
 
-LIBS_test := -lcmocka $(LIBS_cli) $(LIBS_server) $(LIBS_shared)
+LIBS_test := -lcmocka $(LIBS_client) $(LIBS_server) $(LIBS_shared)
 
 UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/*.c))
 STORIES      := $(wildcard tests/scenario/*.story)
@@ -236,7 +239,7 @@ $(foreach test,$(UNIT_TESTS),$(eval $(call unit_rule,$(test))))
 $(B)/scenario: $(call objects,$(wildcard tests/scenario/*.c)) $(call archives,paxos shared support)
 	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_test)
 
-$(B)/system/%: $(B)/obj/tests/system/%.o $(call archives,client shared support)
+$(B)/system/%: $(B)/obj/tests/system/%.o $(call archives,discovery client shared support)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_test)
 
@@ -342,7 +345,7 @@ install: all ## install under PREFIX (DESTDIR is put in front of it)
 	ln -sf libsynod.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsynod.so.$(SOVERSION)
 	ln -sf libsynod.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsynod.so
 	install -m 644 $(B)/synod.pc $(DESTDIR)$(LIBDIR)/pkgconfig/synod.pc
-	install -m 644 client/synod.h $(DESTDIR)$(INCLUDEDIR)/synod/synod.h
+	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/synod
 	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' etc/systemd/synodd.service \
 		>$(DESTDIR)$(UNITDIR)/synodd.service
 	for page in $(MAN_PAGES); do \
@@ -364,7 +367,7 @@ uninstall: ## remove what install brought; configuration and data stay
 	rm -f $(DESTDIR)$(SBINDIR)/synodd $(DESTDIR)$(BINDIR)/synod $(DESTDIR)$(LIBDIR)/libsynod.a \
 		$(DESTDIR)$(LIBDIR)/libsynod.so $(DESTDIR)$(LIBDIR)/libsynod.so.$(SOVERSION) \
 		$(DESTDIR)$(LIBDIR)/libsynod.so.$(VERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/synod.pc \
-		$(DESTDIR)$(INCLUDEDIR)/synod/synod.h $(DESTDIR)$(UNITDIR)/synodd.service \
+		$(PUBLIC_HEADERS:client/%=$(DESTDIR)$(INCLUDEDIR)/synod/%) $(DESTDIR)$(UNITDIR)/synodd.service \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/synod \
 		$(DESTDIR)$(DATADIR)/zsh/site-functions/_synod $(DESTDIR)$(SYSCONFDIR)/synod.conf.new
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done

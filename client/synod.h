@@ -180,6 +180,8 @@ enum synod_node_kind {
 	SYNOD_TTL = 4,       /* goes when not written for its ttl, and childless */
 	SYNOD_LOCK = 5,      /* made by the lock calls, as are: */
 	SYNOD_CONTENDER = 6, /* a lock's children */
+	SYNOD_SERVICE = 7,   /* as a container; owned children whose time runs out become suspect */
+	SYNOD_SUSPECT = 8,   /* such a child: see <synod/discovery.h> */
 };
 
 struct synod_stat {
@@ -199,7 +201,8 @@ struct synod_stat {
 	enum synod_node_kind kind;
 	uint64_t ttl_ms; /* of a ttl node; a contender's lock delay */
 	uint64_t token;  /* of a lock's contender: 0 while it waits */
-	uint64_t mode; /* of a contender: 1 exclusive, 2 shared; of a lock: how many may hold it */
+	uint64_t mode; /* of a contender: 1 exclusive, 2 shared; of a lock: how many may hold it; of
+	                * a service: the share of suspects in percent above which they are kept */
 };
 
 struct synod_node {
@@ -338,6 +341,7 @@ struct synod_write_options {
 	enum synod_node_kind kind;
 	uint64_t lease;           /* SYNOD_LEASED */
 	uint64_t ttl_ms;          /* SYNOD_TTL: 1,000 to ten years */
+	unsigned brake_percent;   /* SYNOD_SERVICE: 1 to 100; 0: 50 */
 	struct synod_guard guard; /* counts as one of the at most 64 conditions */
 };
 

@@ -27,7 +27,7 @@
  *     GET, STAT                no argument
  *     LIST                     [.., after, limit, revision]  after: name, or nil
  *     LOG                      [.., from, limit]             flags: RECURSIVE
- *     CREATE PUT               [.., kind, lease, ttl_ms]     see enum node_kind
+ *     CREATE PUT               [.., kind, lease, ttl_ms, brake_percent]  see enum node_kind
  *     SET DELETE               no argument
  *     OWNED                    [.., after, limit, owner]     path: "/"; after: a path, or nil
  *     ACQUIRE                  [.., limit, delay_ms]         flags: SHARED, TRY; data: the value
@@ -228,6 +228,7 @@ struct operation {
 	uint8_t kind;             /* CREATE, PUT: enum node_kind */
 	uint64_t lease;           /* CREATE, PUT: of a leased node */
 	uint64_t ttl_ms;          /* CREATE, PUT: of a ttl node.  ACQUIRE: delay after an expiry */
+	uint64_t brake_percent;   /* CREATE, PUT: of a service; 0: BRAKE_PERCENT */
 	uint64_t token;           /* RELEASE; 0: any */
 };
 
@@ -287,9 +288,26 @@ enum node_kind {
 	NODE_TTL = 4,       /* goes when not written for its ttl, without children */
 	NODE_LOCK = 5,      /* made by ACQUIRE; its children are contenders; goes as a container */
 	NODE_CONTENDER = 6, /* made by ACQUIRE: ephemeral */
+	NODE_SERVICE = 7,   /* goes as a container; children whose owner expires become suspect */
+	NODE_SUSPECT = 8,   /* such a child: no owner; made by an expiry only; goes in time */
 };
 
-/* Of a contender, in its stat; a lock's mode is its limit. */
+/*
+ * The brake.  A child of a service that would go because its owner's time ran out
+ * becomes suspect in that revision (a MODIFIED change with the cause EXPIRED and the
+ * previous owner), and is judged when its owner's timeout has passed once more, at
+ * most SUSPECT_MAX_MS later.  If then more than the service's share of its children, and
+ * at least BRAKE_MIN, are suspect, it stays until BRAKE_MS after it became suspect;
+ * otherwise it is deleted (EXPIRED).  It is judged once.  Taking it over with put ends the
+ * suspicion.
+ */
+#define BRAKE_PERCENT  50
+#define BRAKE_MIN      3
+#define BRAKE_MS       (UINT64_C(3600) * 1000)
+#define SUSPECT_MAX_MS 60000
+
+/* Of a contender, in its stat; a lock's mode is its limit, a service's its brake's share in
+ * percent. */
 enum lock_mode {
 	LOCK_EXCLUSIVE = 1,
 	LOCK_SHARED = 2,

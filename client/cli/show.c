@@ -32,6 +32,8 @@ node_kind_name(enum synod_node_kind kind)
 	case SYNOD_TTL: return "ttl";
 	case SYNOD_LOCK: return "lock";
 	case SYNOD_CONTENDER: return "contender";
+	case SYNOD_SERVICE: return "service";
+	case SYNOD_SUSPECT: return "suspect";
 	}
 	return "?";
 }
@@ -69,6 +71,8 @@ show_stat(const char *path, const struct synod_node *node)
 	}
 	if (stat->kind == SYNOD_LOCK)
 		show_number("holders_max", stat->mode);
+	if (stat->kind == SYNOD_SERVICE)
+		show_number("brake_percent", stat->mode);
 	show_number("owner", stat->owner);
 }
 

@@ -4,7 +4,7 @@ SRC_sim := $(filter-out tests/sim/exhaustive%,$(wildcard tests/sim/*.c))
 
 # The client library and the server in one program: of the library only what is called from outside
 # stays visible, so that names inside the two cannot meet.
-$(B)/sim-client.o: $(call objects,$(SRC_client))
+$(B)/sim-client.o: $(call objects,$(SRC_client) $(SRC_discovery))
 	@mkdir -p $(@D)
 	$(Q)ld -r -o $@ $^
 	$(Q)objcopy -w --keep-global-symbol='synod_*' --keep-global-symbol='handle_*' \
@@ -13,7 +13,7 @@ $(B)/sim-client.o: $(call objects,$(SRC_client))
 $(B)/synod-sim: $(call objects,$(SRC_sim)) $(call objects,$(wildcard tests/support/disk_memory*.c)) $(B)/sim-client.o \
                 $(call archives,$(SERVER_LAYERS))
 	$(call say,LD   $@)
-	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_server) $(LIBS_shared)
+	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_client) $(LIBS_server) $(LIBS_shared)
 
 # make sim                     1,000 seeds and the saved cases
 # make sim SEED=17             one seed, with its trace
