@@ -329,9 +329,11 @@ struct node_stat {
 	uint64_t sequence; /* children ever created */
 	uint8_t kind;
 	uint64_t ttl_ms;     /* of a ttl node; a contender's delay after its expiry; of a lock: the
-	                      * delay that is in force */
+	                      * delay that is in force; of a suspect: how long after its owner's
+	                      * end it goes or, unless that is BRAKE_MS, is judged */
 	uint64_t token;      /* of a contender: the revision of its grant, 0: it waits */
-	uint64_t mode;       /* of a contender: enum lock_mode; of a lock: how many may hold it */
+	uint64_t mode;       /* of a contender: enum lock_mode; of a lock: how many may hold it; of
+	                      * a service: its brake's share in percent */
 	uint64_t expires_ms; /* not on the wire: the cluster's uptime at which the node, or a
 	                      * lock's delay, is due; 0: never */
 };
@@ -360,7 +362,7 @@ struct change {
 	uint64_t owner;
 	uint8_t cause;
 	struct slice data;       /* absent for deletions, when not asked for, and when absent */
-	uint64_t previous_owner; /* SUPERSEDED: whose it was */
+	uint64_t previous_owner; /* SUPERSEDED, and of what became suspect: whose it was */
 };
 
 /* What a watch is about. */

@@ -36,10 +36,10 @@ static uint32_t
 arguments_of(uint8_t op)
 {
 	switch (op) {
-	case OP_LIST:
-	case OP_OWNED:
 	case OP_CREATE:
-	case OP_PUT: return 3;
+	case OP_PUT: return 4;
+	case OP_LIST:
+	case OP_OWNED: return 3;
 	case OP_LOG:
 	case OP_ACQUIRE: return 2;
 	case OP_RELEASE: return 1;
@@ -66,6 +66,7 @@ arguments_encode(struct buffer *out, const struct operation *operation)
 		pack_u64(out, operation->kind);
 		pack_u64(out, operation->lease);
 		pack_u64(out, operation->ttl_ms);
+		pack_u64(out, operation->brake_percent);
 		return;
 	case OP_ACQUIRE:
 		pack_u64(out, operation->limit);
@@ -139,6 +140,7 @@ arguments_read(struct fields *fields, struct operation *operation)
 		operation->kind = (uint8_t)field_number(fields, UINT8_MAX);
 		operation->lease = field_u64(fields);
 		operation->ttl_ms = field_u64(fields);
+		operation->brake_percent = field_u64(fields);
 		return;
 	case OP_ACQUIRE:
 		operation->limit = field_u64(fields);
@@ -304,10 +306,13 @@ check_data(struct verdict *verdict, const struct operation *operation)
 static void
 check_kind(struct verdict *verdict, const struct operation *operation)
 {
-	if (operation->kind > NODE_CONTENDER)
+	if (operation->kind > NODE_SUSPECT)
 		refuse(verdict, SYNOD_UNSUPPORTED, "unknown kind of node");
 	if (operation->kind == NODE_LOCK || operation->kind == NODE_CONTENDER)
 		refuse(verdict, SYNOD_BAD_ARGUMENT, "locks and contenders are made by acquiring");
+	if (operation->kind == NODE_SUSPECT)
+		refuse(verdict, SYNOD_BAD_ARGUMENT,
+		       "a node becomes suspect only when its owner's time runs out");
 	if ((operation->kind == NODE_LEASED) != (operation->lease != 0))
 		refuse(verdict, SYNOD_BAD_ARGUMENT,
 		       "a lease belongs to a leased node, and to no other kind");
@@ -317,6 +322,10 @@ check_kind(struct verdict *verdict, const struct operation *operation)
 	    (operation->ttl_ms < NODE_TTL_MIN_MS || operation->ttl_ms > NODE_TTL_MAX_MS))
 		refuse(verdict, SYNOD_BAD_ARGUMENT,
 		       "the ttl of a node is 1 second to 10 years, in milliseconds");
+	if (operation->kind != NODE_SERVICE && operation->brake_percent != 0)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "a brake belongs to a service");
+	if (operation->brake_percent > 100)
+		refuse(verdict, SYNOD_BAD_ARGUMENT, "a brake is 1 to 100 percent");
 }
 
 static void

@@ -1,11 +1,14 @@
 /* The transport over nng: its table, listeners, and the graveyard. */
 #include "shared/transport_nng.h"
 
+#include <dirent.h>
+#include <netinet/in.h>
 #include <nng/supplemental/util/platform.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "shared/address.h"
 #include "shared/check.h"
@@ -91,12 +94,17 @@ graveyard_main(void *argument)
 /* ---- listeners ---- */
 
 /*
- * So many connections are taken at a time.  The system queues 128 that nobody has
- * taken (nng's choice) and then ignores who asks, until it asks again a second
- * later: a thousand clients that reconnect at once must not wait for that.  What
- * is asked of nng beforehand is taken by its poller, without a thread in between.
+ * So many connections are taken at a time.  What is asked of nng beforehand is taken
+ * by its poller, without a thread in between.
  */
 #define ACCEPTS 32
+
+/*
+ * So many that nobody has taken yet are queued by the system, as far as
+ * net.core.somaxconn lets it.  Then it ignores who asks, until it asks again a
+ * second later: a thousand clients that reconnect at once must not wait for that.
+ */
+#define BACKLOG 4096
 
 struct acceptor {
 	struct tcp_listener *listener;
@@ -210,6 +218,47 @@ listen_url(const char *text, struct address *address, char *url, size_t size)
 	return error;
 }
 
+static bool
+is_listening_at(int fd, int port)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} local;
+	socklen_t local_size = sizeof local;
+	int is_listening = 0;
+	socklen_t size = sizeof is_listening;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || !is_listening ||
+	    getsockname(fd, &local.any, &local_size) != 0)
+		return false;
+	if (local.any.sa_family == AF_INET)
+		return ntohs(local.v4.sin_port) == port;
+	return local.any.sa_family == AF_INET6 && ntohs(local.v6.sin6_port) == port;
+}
+
+/* nng (1.5.2) listens with a backlog of 128, and keeps the descriptor to itself: we look for it
+ * among our own.  Where there is no /proc, 128 it stays. */
+static void
+deepen_backlog(const struct tcp_listener *listener)
+{
+	int port = 0;
+	struct dirent *entry;
+	DIR *directory = opendir("/proc/self/fd");
+
+	if (directory == NULL)
+		return;
+	nng_stream_listener_get_int(listener->socket, NNG_OPT_TCP_BOUND_PORT, &port);
+	while ((entry = readdir(directory)) != NULL) {
+		int fd = atoi(entry->d_name); /* 0 of "." and "..": looked at once more */
+
+		if (is_listening_at(fd, port))
+			(void)!listen(fd, BACKLOG);
+	}
+	closedir(directory);
+}
+
 static int
 listener_open(struct tcp_listener *listener, const char *url)
 {
@@ -221,6 +270,7 @@ listener_open(struct tcp_listener *listener, const char *url)
 	result = nng_stream_listener_listen(listener->socket);
 	if (result != 0)
 		return error_of_nng(result);
+	deepen_backlog(listener);
 	for (unsigned i = 0; i < ACCEPTS; i++) {
 		listener->acceptors[i].listener = listener;
 		if (nng_aio_alloc(&listener->acceptors[i].aio, acceptor_on_aio,

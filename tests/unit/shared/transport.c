@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -199,14 +200,20 @@ end_finally(struct end *end)
 }
 
 /* A plain socket connected to the door. */
-static void
-raw_connect(int fd, const char *address)
+static int
+raw_connect_begin(int fd, const char *address)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
 
 	to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(0, connect(fd, (struct sockaddr *)&to, sizeof to));
+	return connect(fd, (struct sockaddr *)&to, sizeof to);
+}
+
+static void
+raw_connect(int fd, const char *address)
+{
+	assert_int_equal(0, raw_connect_begin(fd, address));
 }
 
 static int
@@ -615,6 +622,35 @@ goes_on_accepting_after_descriptors_ran_out(void **state)
 	door_shut();
 }
 
+/* Far more than are accepted at a time, while nobody accepts: the system keeps them for us. */
+static void
+many_connections_wait_until_they_are_accepted(void **state)
+{
+	enum {
+		CONNECTIONS = 500
+	};
+	const char *address = door_open("127.0.0.1:0");
+	int fds[CONNECTIONS];
+
+	(void)state;
+	pthread_mutex_lock(&door.mutex);
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		raw_connect_begin(fds[i], address);
+	}
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		struct pollfd connected = {.fd = fds[i], .events = POLLOUT};
+
+		assert_int_equal(1, poll(&connected, 1, DEADLINE_MS));
+		assert_int_equal(POLLOUT, connected.revents);
+	}
+	pthread_mutex_unlock(&door.mutex);
+	wait_until(atomic_load(&door.count) == CONNECTIONS);
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		close(fds[i]);
+	door_shut();
+}
+
 /* ---- timers ---- */
 
 struct alarm_clock {
@@ -810,6 +846,7 @@ main(void)
 		cmocka_unit_test(last_words_arrive_although_input_was_not_read),
 		cmocka_unit_test(finishing_ends_even_if_the_peer_never_closes),
 		cmocka_unit_test(an_accepted_stream_can_be_turned_away),
+		cmocka_unit_test(many_connections_wait_until_they_are_accepted),
 		cmocka_unit_test(a_timer_fires_once_when_it_is_due),
 		cmocka_unit_test(a_timer_can_be_moved_both_ways),
 		cmocka_unit_test(streams_opened_and_closed_at_random_end_exactly_once),
