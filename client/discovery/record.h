@@ -20,6 +20,7 @@
 #define RECORD_NAME_MAX   63 /* of services and instances */
 #define RECORD_LIST_MAX   64 /* tags; metadata */
 #define RECORD_WEIGHT     100
+#define RECORD_WHY_SIZE   128
 #define SERVICE_PATH_SIZE (sizeof SERVICES_PATH + 2 * (RECORD_NAME_MAX + 1))
 
 struct record {
@@ -29,7 +30,8 @@ struct record {
 
 /*
  * Read TEXT as the record of the instance ID.  SYNOD_OK; SYNOD_BAD_MESSAGE, with WHY
- * (at least 128 bytes) saying what is wrong, naming the field; SYNOD_NO_MEMORY.
+ * (RECORD_WHY_SIZE bytes, or NULL; here and below) saying what is wrong, naming the field;
+ * SYNOD_NO_MEMORY.
  * What the ensemble says of an instance (is_suspect, owner, revisions) is zero.
  */
 int record_read(const char *id, const void *text, size_t size, struct record **record, char *why);
@@ -41,6 +43,9 @@ struct record *record_with(const struct record *record, bool is_suspect, uint64_
 /* A copy of INSTANCE, checked as synod_service_register() says: SYNOD_OK, BAD_ARGUMENT, BAD_PATH,
  * TOO_LARGE, NO_MEMORY; WHY names what is wrong. */
 int record_make(const struct synod_instance *instance, struct record **record, char *why);
+
+/* The same, but however long its text may be. */
+int record_new(const struct synod_instance *instance, struct record **record, char *why);
 
 /* Append the JSON text, in one line with a final newline, fields in the order of discovery.h, empty
  * ones left out.  buffer->failed tells of a lack of memory. */
