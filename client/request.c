@@ -172,15 +172,16 @@ set_kind(struct operation *operation, const struct synod_write_options *options,
 {
 	bool is_placed = operation->op == OP_CREATE || operation->op == OP_PUT;
 
-	if (!is_placed &&
-	    (options->kind != SYNOD_PERSISTENT || options->lease != 0 || options->ttl_ms != 0))
+	if (!is_placed && (options->kind != SYNOD_PERSISTENT || options->lease != 0 ||
+	                   options->ttl_ms != 0 || options->brake_percent != 0))
 		return refuse(why, SYNOD_BAD_ARGUMENT,
-		              "a kind, lease or ttl in an operation that places no node");
+		              "a kind, lease, ttl or brake in an operation that places no node");
 	if ((unsigned)options->kind > UINT8_MAX)
 		return refuse(why, SYNOD_BAD_ARGUMENT, "unknown kind of node");
 	operation->kind = (uint8_t)options->kind;
 	operation->lease = options->lease;
 	operation->ttl_ms = options->ttl_ms;
+	operation->brake_percent = options->brake_percent;
 	return SYNOD_OK;
 }
 

@@ -54,7 +54,9 @@ node_set_due(struct namespace *namespace, struct node *node)
 
 	switch (stat->kind) {
 	case NODE_TTL: set_ttl(namespace, stat); break;
-	case NODE_CONTAINER: set_linger(namespace, stat); break;
+	case NODE_CONTAINER:
+	case NODE_SERVICE: set_linger(namespace, stat); break;
+	case NODE_SUSPECT: break;
 	case NODE_LOCK:
 		if (stat->ttl_ms == 0)
 			set_linger(namespace, stat);
@@ -112,12 +114,14 @@ gather_due(struct namespace *namespace, struct buffer *paths, uint32_t *count)
 	return error;
 }
 
-/* A lock may be due for the end of a delay only: then it stays, and those who wait are granted. */
+/* A lock may be due for the end of a delay only: then it stays, and those who wait are granted.  A
+ * suspect may be held by the brake. */
 static int
-collect_one(struct namespace *namespace, struct slice path, uint64_t *count)
+collect_one(struct namespace *namespace, struct brake *brake, struct slice path, uint64_t *count)
 {
 	struct node *parent;
 	struct node *node;
+	bool stays = false;
 	int error = nodes_trim(namespace);
 
 	if (error == SYNOD_OK)
@@ -131,6 +135,10 @@ collect_one(struct namespace *namespace, struct slice path, uint64_t *count)
 	CHECK(goes_by_itself(&node->stat));
 	if (node->stat.kind == NODE_LOCK && node->stat.ttl_ms != 0)
 		return lock_on_due(namespace, node);
+	if (node->stat.kind == NODE_SUSPECT)
+		error = brake_judge(namespace, brake, path, parent, node, &stays);
+	if (error != SYNOD_OK || stays)
+		return error;
 	++*count;
 	return node_delete(namespace, parent, node);
 }
@@ -138,14 +146,16 @@ collect_one(struct namespace *namespace, struct slice path, uint64_t *count)
 static int
 collect_all(struct namespace *namespace, struct slice paths, uint32_t due, uint64_t *count)
 {
+	struct brake brake = {0};
 	struct cursor cursor;
 	int error = SYNOD_OK;
 
 	cursor_init(&cursor, paths);
 	namespace->cause = CAUSE_EXPIRED;
 	for (uint32_t i = 0; i < due && error == SYNOD_OK; i++)
-		error = collect_one(namespace, cursor_string(&cursor), count);
+		error = collect_one(namespace, &brake, cursor_string(&cursor), count);
 	namespace->cause = CAUSE_REQUEST;
+	brake_fini(&brake);
 	return error;
 }
 

@@ -124,7 +124,7 @@ struct node_life {
 	uint8_t kind;
 	uint64_t owner;
 	uint64_t ttl_ms; /* of a ttl node; a contender's delay */
-	uint64_t mode;   /* of a contender and of a lock */
+	uint64_t mode;   /* of a contender, a lock and a service */
 };
 
 /*
@@ -326,9 +326,10 @@ void undo_fini(struct undo *undo);
 
 /*
  * Delete every node that OWNER owns, with CAUSE, in this revision; *COUNT gets how
- * many.  Contenders among them leave their locks; locks_settle() then grants.
+ * many.  Contenders among them leave their locks; locks_settle() then grants.  With
+ * EXPIRED, instances of services become suspect instead, and are counted too.
  */
-int owned_delete(struct namespace *namespace, uint64_t owner, enum change_cause cause,
+int owned_delete(struct namespace *namespace, const struct session *owner, enum change_cause cause,
                  uint64_t *count);
 /* What OWNER owns after the path AFTER, or from the first on, by parent and name: LIMIT of it, -1:
  * all. Returns STATEMENT_OWNED, bound; what is in memory was written back. */
@@ -341,7 +342,9 @@ operation_function op_owned;
 /*
  * A node's stat.expires_ms says when it is due, in the cluster's uptime:
  *   ttl        its last write plus its ttl; if it has children then, once they are gone
- *   container  CONTAINER_LINGER_MS after its last child went; never before its first
+ *   container, service
+ *              CONTAINER_LINGER_MS after its last child went; never before its first
+ *   suspect    stat.ttl_ms after its owner's end, which brake.c sets together with ttl_ms
  *   lock       while its stat.ttl_ms is not 0: the end of the delay after a holder expired,
  *              which lock.c sets together with ttl_ms, and ends; else as a container
  * Set it anew after every change of NODE that matters; inside node_begin_change().
@@ -353,6 +356,31 @@ uint64_t due_after(uint64_t uptime_ms, uint64_t ttl_ms);
 int collect_run(struct namespace *namespace, struct answer *answer);
 /* Find the first that is due, when the database is opened. */
 int collect_load(struct namespace *namespace);
+
+/* ---- the brake (brake.c) ---- */
+
+/* Does NODE, whose owner has ended because of namespace->cause, become suspect instead of going? */
+bool brake_spares(const struct namespace *namespace, const struct node *parent,
+                  const struct node *node);
+/* TIMEOUT_MS: of the owner. */
+void brake_suspect(struct namespace *namespace, struct node *node, uint64_t timeout_ms);
+
+struct brake_verdict {
+	struct slice service; /* its path */
+	bool holds;
+};
+
+/* What was found of services in one COLLECT; all zero: nothing yet. */
+struct brake {
+	struct brake_verdict *verdicts;
+	size_t count, capacity;
+};
+
+/* NODE at PATH is a suspect that is due.  *STAYS: the brake holds it; else it is the caller's to
+ * delete.  PATH must stay valid as long as BRAKE.  No node is trimmed. */
+int brake_judge(struct namespace *namespace, struct brake *brake, struct slice path,
+                const struct node *parent, struct node *node, bool *stays);
+void brake_fini(struct brake *brake);
 
 /* ---- locks (lock.c) ---- */
 
@@ -480,8 +508,8 @@ int operation_check(struct namespace *namespace, const struct operation *operati
 int operation_target(struct namespace *namespace, const struct operation *operation,
                      struct answer *answer, struct node **node);
 
-/* Is there a parent for PATH to be created under, or may there be?  NO_PARENT, NO_CHILDREN, or
- * BAD_ARGUMENT under a lock. */
+/* Is there a parent for PATH to be created under, or may there be?  NO_PARENT, NO_CHILDREN (under
+ * what has an owner, or had one and is suspect), or BAD_ARGUMENT under a lock. */
 int parent_check(struct namespace *namespace, const struct operation *operation, struct slice path,
                  struct answer *answer);
 /* What OPERATION makes of a node; NO_LEASE in ANSWER if there is no such lease. */
@@ -544,7 +572,7 @@ struct namespace
 	uint64_t wall_ms;
 	uint64_t session; /* whose it is; 0: nobody's */
 	enum change_cause cause;
-	uint64_t previous_owner; /* of the node that is being taken over */
+	uint64_t previous_owner; /* of the node that is being taken over, or becomes suspect */
 
 	struct node_cache cache;
 	struct session_table sessions;

@@ -322,6 +322,7 @@ node_create(struct namespace *namespace, struct node *parent, struct slice path,
 	struct node *node = cache_find(&namespace->cache, path);
 
 	CHECK(parent->stat.owner == 0);
+	CHECK(parent->stat.kind != NODE_SUSPECT);
 
 	if (node == NULL)
 		node = cache_add(&namespace->cache, path);

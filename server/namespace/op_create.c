@@ -36,7 +36,7 @@ parent_check(struct namespace *namespace, const struct operation *operation, str
 		return error;
 	if (parent == NULL)
 		return answer_error(answer, SYNOD_NO_PARENT, NULL);
-	if (parent->stat.owner != 0)
+	if (parent->stat.owner != 0 || parent->stat.kind == NODE_SUSPECT)
 		return answer_error(answer, SYNOD_NO_CHILDREN, NULL);
 	if (parent->stat.kind == NODE_LOCK)
 		return answer_error(answer, SYNOD_BAD_ARGUMENT,

@@ -86,6 +86,9 @@ operation_life(struct namespace *namespace, const struct operation *operation,
 	const struct session *lease;
 
 	*life = (struct node_life){.kind = operation->kind, .ttl_ms = operation->ttl_ms};
+	if (operation->kind == NODE_SERVICE)
+		life->mode =
+			operation->brake_percent > 0 ? operation->brake_percent : BRAKE_PERCENT;
 	if (operation->kind == NODE_EPHEMERAL)
 		life->owner = namespace->session;
 	if (operation->kind != NODE_LEASED)

@@ -1,4 +1,4 @@
-/* What a session or a lease owns: told, and deleted when it ends. */
+/* What a session or a lease owns: told, and deleted (or made suspect) when it ends. */
 #include "server/namespace/internal.h"
 #include "shared/check.h"
 #include "shared/error.h"
@@ -48,7 +48,7 @@ gather_batch(struct namespace *namespace, uint64_t owner, struct slice after, st
 }
 
 static int
-delete_one(struct namespace *namespace, struct slice path, uint64_t owner)
+delete_one(struct namespace *namespace, struct slice path, const struct session *owner)
 {
 	struct node *parent;
 	struct node *node;
@@ -61,16 +61,19 @@ delete_one(struct namespace *namespace, struct slice path, uint64_t owner)
 	if (error != SYNOD_OK)
 		return error;
 	CHECK(node != NULL);
-	CHECK(node->stat.owner == owner);
+	CHECK(node->stat.owner == owner->id);
 	CHECK(parent != NULL);
-	error = node_delete(namespace, parent, node);
+	if (brake_spares(namespace, parent, node))
+		brake_suspect(namespace, node, owner->timeout_ms);
+	else
+		error = node_delete(namespace, parent, node);
 	return error == SYNOD_OK ? history_relieve(namespace) : error;
 }
 
 /* LAST gets the last path of the batch. */
 static int
-delete_batch(struct namespace *namespace, uint64_t owner, struct slice paths, uint32_t count,
-             struct buffer *last)
+delete_batch(struct namespace *namespace, const struct session *owner, struct slice paths,
+             uint32_t count, struct buffer *last)
 {
 	struct slice path = {NULL, 0};
 	struct cursor cursor;
@@ -88,7 +91,7 @@ delete_batch(struct namespace *namespace, uint64_t owner, struct slice paths, ui
 }
 
 static int
-delete_all(struct namespace *namespace, uint64_t owner, uint64_t *count)
+delete_all(struct namespace *namespace, const struct session *owner, uint64_t *count)
 {
 	struct buffer paths = BUFFER_EMPTY;
 	struct buffer last = BUFFER_EMPTY;
@@ -96,7 +99,7 @@ delete_all(struct namespace *namespace, uint64_t owner, uint64_t *count)
 	int error = SYNOD_OK;
 
 	while (found == BATCH && error == SYNOD_OK) {
-		error = gather_batch(namespace, owner, buffer_slice(&last), &paths, &found);
+		error = gather_batch(namespace, owner->id, buffer_slice(&last), &paths, &found);
 		if (error == SYNOD_OK)
 			error = delete_batch(namespace, owner, buffer_slice(&paths), found, &last);
 		*count += found;
@@ -107,7 +110,8 @@ delete_all(struct namespace *namespace, uint64_t owner, uint64_t *count)
 }
 
 int
-owned_delete(struct namespace *namespace, uint64_t owner, enum change_cause cause, uint64_t *count)
+owned_delete(struct namespace *namespace, const struct session *owner, enum change_cause cause,
+             uint64_t *count)
 {
 	int error = SYNOD_OK;
 

@@ -42,7 +42,7 @@ CREATE TABLE node (
 	kind              INTEGER NOT NULL,
 	ttl_ms            INTEGER NOT NULL,
 	token             INTEGER NOT NULL, -- of a contender: the revision of its grant
-	mode              INTEGER NOT NULL, -- of a contender and of a lock
+	mode              INTEGER NOT NULL, -- of a contender, a lock and a service
 	expires_ms        INTEGER NOT NULL, -- when it is due, in the cluster's time; 0: never
 	data              BLOB,             -- NULL: absent, which is not empty
 	PRIMARY KEY (parent, name)

@@ -78,7 +78,7 @@ session_command_end(struct namespace *namespace, struct session *session, enum c
 
 	*count = 0;
 	if (session->has_owned)
-		error = owned_delete(namespace, session->id, cause, count);
+		error = owned_delete(namespace, session, cause, count);
 	if (error != SYNOD_OK)
 		return error;
 	applied->session_ended = session->id;

@@ -129,6 +129,7 @@ encodes_whose_a_node_is(void **state)
 {
 	const struct synod_write_options leased = {.kind = SYNOD_LEASED, .lease = 77};
 	const struct synod_write_options ttl = {.kind = SYNOD_TTL, .ttl_ms = 5000};
+	const struct synod_write_options service = {.kind = SYNOD_SERVICE, .brake_percent = 30};
 	struct operation operation;
 
 	(void)state;
@@ -144,6 +145,12 @@ encodes_whose_a_node_is(void **state)
 	                 SYNOD_OK);
 	assert_int_equal(operation.kind, NODE_TTL);
 	assert_int_equal(operation.ttl_ms, 5000);
+	buffer_clear(&body);
+	assert_int_equal(request_write(&body, OP_PUT, "/a", slice_of("x"), &service, &why),
+	                 SYNOD_OK);
+	assert_int_equal(operation_decode(OP_PUT, buffer_slice(&body), &operation, NULL), SYNOD_OK);
+	assert_int_equal(operation.kind, NODE_SERVICE);
+	assert_int_equal(operation.brake_percent, 30);
 }
 
 static void
@@ -153,6 +160,8 @@ refuses_kinds_that_make_no_sense(void **state)
 	const struct synod_write_options lease = {.lease = 7};
 	const struct synod_write_options brief = {.kind = SYNOD_TTL, .ttl_ms = 999};
 	const struct synod_write_options lock = {.kind = SYNOD_LOCK};
+	const struct synod_write_options suspect = {.kind = SYNOD_SUSPECT};
+	const struct synod_write_options brake = {.brake_percent = 50};
 	const struct synod_write_options ephemeral = {.kind = SYNOD_EPHEMERAL};
 	const struct synod_write_options strange = {.kind = (enum synod_node_kind)257};
 
@@ -161,6 +170,9 @@ refuses_kinds_that_make_no_sense(void **state)
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &lease);
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &brief);
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &lock);
+	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &suspect);
+	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &brake);
+	assert_refused(SYNOD_BAD_ARGUMENT, OP_SET, "/a", &brake);
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_SET, "/a", &ephemeral);
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_DELETE, "/a", &lease);
 	assert_refused(SYNOD_BAD_ARGUMENT, OP_PUT, "/a", &strange);

@@ -81,6 +81,10 @@ assert_same_operation(const struct operation *a, const struct operation *b)
 	assert_int_equal(a->after.bytes == NULL, b->after.bytes == NULL);
 	assert_true(a->limit == b->limit);
 	assert_true(a->revision == b->revision);
+	assert_int_equal(a->kind, b->kind);
+	assert_true(a->lease == b->lease);
+	assert_true(a->ttl_ms == b->ttl_ms);
+	assert_true(a->brake_percent == b->brake_percent);
 }
 
 static void
@@ -110,6 +114,9 @@ operations_keep_their_fields(void **state)
 	         .path = slice_of("/"),
 	         .data = slice_of("")},
 		{.op = OP_PUT, .flags = OP_PARENTS | OP_PREVIOUS, .path = slice_of("/a")},
+		{.op = OP_PUT, .path = slice_of("/a"), .kind = NODE_LEASED, .lease = 7},
+		{.op = OP_CREATE, .path = slice_of("/a"), .kind = NODE_TTL, .ttl_ms = 5000},
+		{.op = OP_PUT, .path = slice_of("/a"), .kind = NODE_SERVICE, .brake_percent = 30},
 		{.op = OP_DELETE, .flags = OP_RECURSIVE | OP_PREVIOUS, .path = slice_of("/a")},
 	};
 
@@ -358,6 +365,78 @@ checks_the_arguments_of_a_listing(void **state)
 	assert_int_equal(check(&operation, NULL, NULL), SYNOD_BAD_PATH);
 	operation.after = slice_of("b");
 	assert_int_equal(check(&operation, NULL, NULL), SYNOD_OK);
+}
+
+static int
+check_kind_of(uint8_t op, uint8_t kind, uint64_t lease, uint64_t ttl_ms, uint64_t brake_percent)
+{
+	const struct operation operation = {
+		.op = op,
+		.path = slice_of("/a"),
+		.kind = kind,
+		.lease = lease,
+		.ttl_ms = ttl_ms,
+		.brake_percent = brake_percent,
+	};
+
+	return check(&operation, NULL, NULL);
+}
+
+static void
+knows_which_kinds_a_client_may_ask_for(void **state)
+{
+	const uint8_t ops[] = {OP_CREATE, OP_PUT};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof ops; i++) {
+		assert_int_equal(check_kind_of(ops[i], NODE_PERSISTENT, 0, 0, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_EPHEMERAL, 0, 0, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_LEASED, 7, 0, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_CONTAINER, 0, 0, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_TTL, 0, 5000, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_SERVICE, 0, 0, 0), SYNOD_OK);
+		assert_int_equal(check_kind_of(ops[i], NODE_LOCK, 0, 0, 0), SYNOD_BAD_ARGUMENT);
+		assert_int_equal(check_kind_of(ops[i], NODE_CONTENDER, 0, 0, 0),
+		                 SYNOD_BAD_ARGUMENT);
+		assert_int_equal(check_kind_of(ops[i], NODE_SUSPECT, 0, 0, 0), SYNOD_BAD_ARGUMENT);
+		assert_int_equal(check_kind_of(ops[i], NODE_SUSPECT + 1, 0, 0, 0),
+		                 SYNOD_UNSUPPORTED);
+	}
+}
+
+static void
+checks_the_brake_of_a_service(void **state)
+{
+	(void)state;
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 0, 0, 1), SYNOD_OK);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 0, 0, 100), SYNOD_OK);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 0, 0, 101), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 0, 0, UINT64_MAX), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 7, 0, 50), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_SERVICE, 0, 5000, 50), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(check_kind_of(OP_PUT, NODE_CONTAINER, 0, 0, 50), SYNOD_BAD_ARGUMENT);
+	assert_int_equal(check_kind_of(OP_CREATE, NODE_PERSISTENT, 0, 0, 50), SYNOD_BAD_ARGUMENT);
+}
+
+/* As a peer that knows of no brake writes it. */
+static void
+a_service_without_a_brake_is_one(void **state)
+{
+	struct operation operation;
+
+	(void)state;
+	buffer_clear(&body);
+	pack_array(&body, 7);
+	pack_string(&body, slice_of("/a"));
+	pack_u64(&body, 0);
+	pack_nil(&body);
+	pack_array(&body, 0);
+	pack_u64(&body, NODE_SERVICE);
+	pack_u64(&body, 0);
+	pack_u64(&body, 0);
+	assert_int_equal(operation_decode(OP_PUT, buffer_slice(&body), &operation, NULL), SYNOD_OK);
+	assert_int_equal(operation.kind, NODE_SERVICE);
+	assert_int_equal(operation.brake_percent, 0);
 }
 
 static void
@@ -872,6 +951,9 @@ main(void)
 		cmocka_unit_test(limits_the_data_of_a_node),
 		cmocka_unit_test(refuses_data_where_none_is_written),
 		cmocka_unit_test(checks_the_arguments_of_a_listing),
+		cmocka_unit_test(knows_which_kinds_a_client_may_ask_for),
+		cmocka_unit_test(checks_the_brake_of_a_service),
+		cmocka_unit_test(a_service_without_a_brake_is_one),
 		cmocka_unit_test(refuses_conditions_that_mean_nothing),
 		cmocka_unit_test(limits_the_number_of_conditions),
 		cmocka_unit_test(refuses_what_is_no_operation_on_a_node),
