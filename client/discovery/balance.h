@@ -8,6 +8,41 @@
  * blocks nor allocates.
  *
  * Time and chance come from the caller, so that every rule can be tested.
+ *
+ * Passing over.  A target whose breaker does not admit or whose bulkhead is full is
+ * passed over: the rule is asked again, a few times; then all are gone through once,
+ * from a random place.  One that is to be avoided is taken when no other can be.
+ *
+ * Slow start.  The weight of a target grows linearly from a tenth to the whole within
+ * slow_start_ms.  Rules that compare weights use the grown part (TWO_CHOICES,
+ * LEAST_IN_USE); those that do not (ROUND_ROBIN, RANDOM, WEIGHTED) turn a young target
+ * down with the probability of the missing part, a few times for one pick, and then
+ * take what comes.  HASH has none: a key belongs where it belongs.
+ *
+ * Ties of TWO_CHOICES and LEAST_IN_USE are broken at random, in proportion to the
+ * weights: so weights and slow starts count also while nothing is in use.
+ *
+ * Zones.  Each zone's callers are taken to make the same load, an even share: 1/Z of
+ * the whole, where Z is the number of zones that have targets, and the own one.  The
+ * own zone's capacity is its part of the weights of all targets whose breaker is
+ * closed, as of at most 100 ms ago.  If that is an even share or more, every pick goes
+ * to the own zone.  If it is less, capacity / even share of them go there, and the
+ * others, the spill-over, to the zones that have more than an even share (to all other
+ * zones if none has).  When the rule finds nobody in the own zone who can take the call,
+ * the spill-over is asked, and then anybody.  So no zone gets more than its capacity as
+ * long as the load is even.
+ *
+ * SYNOD_HASH.  Multi-probe consistent hashing (B. Appleton and M. O'Reilly, 2015): each
+ * target is one point of a ring; a key is hashed to 21 places, and of the points that
+ * follow them, clockwise, the nearest is the key's (a distance counts less for a target
+ * of more weight).  When a target comes or goes only its own keys move.  Loads are
+ * bounded (V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded
+ * Loads", 2016): a target that has load_percent of its part, by weight, of the calls in
+ * progress is passed over for the next nearest; when all 21 are, for the next clockwise
+ * that is not.  Without a key, a random one.
+ *
+ * LEAST_IN_USE looks at every target for every pick; all other rules take the same time
+ * however many there are.
  */
 #ifndef CLIENT_DISCOVERY_BALANCE_H
 #define CLIENT_DISCOVERY_BALANCE_H
@@ -44,20 +79,21 @@ struct balance_options {
 	const char *zone;                     /* NULL: zones do not matter */
 	struct synod_breaker_options breaker; /* completed */
 	unsigned concurrent_max;
-	unsigned load_percent;
+	unsigned load_percent; /* 0: 125 */
 	unsigned slow_start_ms;
+	/* Calls in progress, of SYNOD_HASH only: in the own zone, and elsewhere.  Begins as 0; a
+	 * slate and target_done() count in it, so both get the very same options. */
+	atomic_uint_fast64_t in_use[2];
 };
 
 struct slate;
 
 /*
- * A slate of TARGETS (COUNT pointers; retained), in the order of their ids.  INSTANCE_COUNT: all
- * there are, of which these are usable.  OPTIONS must outlive it.  NULL when memory ran out.
- * At most a millisecond for 10,000 targets: what takes longer (the ring of SYNOD_HASH) is made from
- * the last slate, PREVIOUS (may be NULL), of which most is still true.
+ * A slate of TARGETS (COUNT pointers; retained), in the order of their ids.  OPTIONS must outlive
+ * it.  NULL when memory ran out.
  */
-struct slate *slate_new(const struct balance_options *options, struct target *const *targets,
-                        size_t count, const struct slate *previous);
+struct slate *slate_new(struct balance_options *options, struct target *const *targets,
+                        size_t count);
 void slate_free(struct slate *slate); /* accepts NULL */
 size_t slate_count(const struct slate *slate);
 
@@ -74,9 +110,9 @@ struct chance {
 int slate_pick(const struct slate *slate, const struct synod_pick_options *options,
                struct chance *chance, uint64_t now_ms, struct target **target);
 
-/* The opposite: not in use any more, outcome told, released.  Returns whether the breaker changed.
- */
-bool target_done(struct target *target, const struct balance_options *options,
-                 enum synod_outcome outcome, uint64_t now_ms);
+/* The opposite, of what was picked at BEGUN_MS: not in use any more, outcome told, released.
+ * Returns whether the breaker changed. */
+bool target_done(struct target *target, struct balance_options *options, enum synod_outcome outcome,
+                 uint64_t begun_ms, uint64_t now_ms);
 
 #endif
