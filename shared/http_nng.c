@@ -179,6 +179,14 @@ send_request(struct exchange *exchange, const struct http_url *url)
 	return await(exchange);
 }
 
+/* nng takes an empty line for a whole head, and any word for a version. */
+static bool
+has_http_status(nng_http_res *response)
+{
+	return nng_http_res_get_status(response) != 0 &&
+	       strncmp(nng_http_res_get_version(response), "HTTP/1.", strlen("HTTP/1.")) == 0;
+}
+
 /* The head of the answer that counts: those with 1xx announce it. */
 static int
 read_head(struct exchange *exchange)
@@ -189,8 +197,11 @@ read_head(struct exchange *exchange)
 		unsigned status;
 
 		nng_http_res_reset(exchange->response);
+		nng_http_res_set_status(exchange->response, 0);
 		nng_http_conn_read_res(exchange->connection, exchange->response, limit(exchange));
 		error = await(exchange);
+		if (error == 0 && !has_http_status(exchange->response))
+			return NNG_EPROTO;
 		status = nng_http_res_get_status(exchange->response);
 		if (error == 0 && (status >= 200 || status == NNG_HTTP_STATUS_SWITCHING))
 			return 0;
@@ -293,7 +304,7 @@ static const struct {
 } outcomes[] = {
 	{NNG_ETIMEDOUT, SYNOD_TIMEOUT, "no answer in time"},
 	{NNG_ECANCELED, SYNOD_CLOSED, "broken off"},
-	{NNG_EPROTO, SYNOD_BAD_MESSAGE, "the answer is not HTTP"},
+	{NNG_EPROTO, SYNOD_BAD_MESSAGE, "the answer is not well-formed HTTP"},
 	{NNG_ECONNSHUT, SYNOD_BAD_MESSAGE,
          "the connection was closed before the answer was complete"},
 	{NNG_ECLOSED, SYNOD_BAD_MESSAGE,
