@@ -11,7 +11,7 @@ struct model_node {
 	size_t size;
 	uint64_t created, modified, children_modified, version, children_version, sequence;
 	uint8_t kind;
-	uint64_t owner, ttl_ms;
+	uint64_t owner, ttl_ms, mode;
 	uint64_t due_ms; /* 0: never */
 };
 
@@ -20,7 +20,8 @@ struct model {
 	unsigned count;
 	uint64_t uptime_ms;
 	uint64_t session;
-	uint64_t leases[RANDOM_LEASES]; /* 0: revoked */
+	uint64_t leases[RANDOM_LEASES]; /* 0: it has ended */
+	unsigned held;                  /* suspects that a brake has held */
 };
 
 static struct model_node *
@@ -74,11 +75,11 @@ model_set_data(struct model_node *node, struct slice data)
 		memcpy(node->data, data.bytes, data.size);
 }
 
-/* The children of a container have changed. */
+/* The children of a container or a service have changed. */
 static void
 model_linger(struct model *model, struct model_node *node)
 {
-	if (node->kind == NODE_CONTAINER)
+	if (node->kind == NODE_CONTAINER || node->kind == NODE_SERVICE)
 		node->due_ms = model_children(model, node->path) > 0 || node->sequence == 0
 		                       ? 0
 		                       : model->uptime_ms + CONTAINER_LINGER_MS;
@@ -92,6 +93,9 @@ model_live(struct model *model, struct model_node *node, const struct operation 
 		node->kind = operation->kind;
 		node->ttl_ms = operation->ttl_ms;
 		node->owner = operation->kind == NODE_EPHEMERAL ? model->session : operation->lease;
+		node->mode = operation->brake_percent;
+		if (node->kind == NODE_SERVICE && node->mode == 0)
+			node->mode = BRAKE_PERCENT;
 		node->due_ms = 0;
 		model_linger(model, node);
 	}
@@ -169,22 +173,108 @@ model_remove_owned(struct model *model, uint64_t owner, uint64_t slot)
 	}
 }
 
+/* As model_remove_owned(), but instances of services become suspect. */
+static void
+model_expire_owned(struct model *model, uint64_t owner, uint64_t timeout_ms, uint64_t slot)
+{
+	for (unsigned i = 0; i < model->count; i++) {
+		struct model_node *node = &model->nodes[i];
+
+		if (node->owner != owner || model_parent(model, node->path)->kind != NODE_SERVICE)
+			continue;
+		node->kind = NODE_SUSPECT;
+		node->owner = 0;
+		node->ttl_ms = timeout_ms;
+		node->due_ms = model->uptime_ms + timeout_ms;
+		node->modified = slot;
+	}
+	model_remove_owned(model, owner, slot);
+}
+
+/* Does the brake of the service at PATH hold? */
+static bool
+model_brakes(struct model *model, const char *path)
+{
+	const struct model_node *service = model_find(model, path);
+	uint64_t suspects = 0;
+
+	if (service->kind != NODE_SERVICE)
+		return false;
+	for (unsigned i = 0; i < model->count; i++) {
+		char parent[64];
+
+		parent_of(model->nodes[i].path, parent);
+		suspects += model->nodes[i].kind == NODE_SUSPECT && strcmp(parent, path) == 0;
+	}
+	return suspects >= BRAKE_MIN &&
+	       suspects * 100 > service->mode * model_children(model, path);
+}
+
+struct model_due {
+	uint64_t due_ms;
+	char path[64];
+	char parent[64];
+	bool is_looked_at; /* its parent, for the first of its suspects */
+	bool holds;
+};
+
+static int
+compare_due(const void *a, const void *b)
+{
+	const struct model_due *left = a;
+	const struct model_due *right = b;
+	int order = strcmp(left->parent, right->parent);
+
+	if (left->due_ms != right->due_ms)
+		return left->due_ms < right->due_ms ? -1 : 1;
+	return order != 0 ? order : strcmp(left->path, right->path);
+}
+
+/* Does the suspect at INDEX of DUE stay? */
+static bool
+model_spares(struct model *model, struct model_due *due, unsigned index)
+{
+	struct model_node *node = model_find(model, due[index].path);
+	unsigned first = 0;
+
+	while (!due[first].is_looked_at || strcmp(due[first].parent, due[index].parent) != 0) {
+		if (first == index) {
+			due[index].is_looked_at = true;
+			due[index].holds = model_brakes(model, due[index].parent);
+		} else {
+			first++;
+		}
+	}
+	if (!due[first].holds || node->due_ms - node->ttl_ms + BRAKE_MS <= model->uptime_ms)
+		return false;
+	node->due_ms += BRAKE_MS - node->ttl_ms;
+	node->ttl_ms = BRAKE_MS;
+	model->held++;
+	return true;
+}
+
 /* What is due now, and not what its going makes due. */
 static void
 model_collect(struct model *model, uint64_t slot)
 {
-	static char due[NODES_MAX][64];
+	static struct model_due due[NODES_MAX];
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < model->count; i++) {
 		const struct model_node *node = &model->nodes[i];
 
-		if (node->due_ms != 0 && node->due_ms <= model->uptime_ms &&
-		    model_children(model, node->path) == 0)
-			strcpy(due[count++], node->path);
+		if (node->due_ms == 0 || node->due_ms > model->uptime_ms ||
+		    model_children(model, node->path) > 0)
+			continue;
+		due[count] = (struct model_due){.due_ms = node->due_ms};
+		strcpy(due[count].path, node->path);
+		parent_of(node->path, due[count++].parent);
 	}
+	qsort(due, count, sizeof *due, compare_due);
 	for (unsigned i = 0; i < count; i++)
-		model_remove(model, due[i], slot);
+		if (model_find(model, due[i].path)->kind != NODE_SUSPECT ||
+		    !model_spares(model, due, i))
+			model_remove(model, due[i].path, slot);
 }
 
 static bool
@@ -236,7 +326,7 @@ model_check_parent(struct model *model, const struct random_operation *random)
 		strcpy(path, above);
 		parent = model_find(model, path);
 	}
-	return parent->owner != 0 ? SYNOD_NO_CHILDREN : SYNOD_OK;
+	return parent->owner != 0 || parent->kind == NODE_SUSPECT ? SYNOD_NO_CHILDREN : SYNOD_OK;
 }
 
 static int
@@ -328,6 +418,7 @@ assert_node(struct fixture *fixture, struct model *model, const struct model_nod
 	assert_int_equal(stat.kind, expected->kind);
 	assert_int_equal(stat.owner, expected->owner);
 	assert_int_equal(stat.ttl_ms, expected->ttl_ms);
+	assert_int_equal(stat.mode, expected->mode);
 	assert_int_equal(stat.children, model_children(model, expected->path));
 	assert_true((data.bytes != NULL) == expected->has_data);
 	assert_int_equal(data.size, expected->size);
@@ -365,14 +456,39 @@ do_transaction(struct fixture *fixture, struct model *model, struct chance *chan
 	assert_int_equal(batch_run(fixture, &batch), expected);
 }
 
+static void
+do_one(struct fixture *fixture, struct model *model, const struct random_operation *random)
+{
+	int error = model_apply(model, random, fixture->slot + 1);
+
+	assert_int_equal(write_operation(fixture, &random->operation, &random->condition), error);
+}
+
+static void
+do_crowd(struct fixture *fixture, struct model *model, struct chance *chance)
+{
+	for (unsigned step = 0; step <= CROWD; step++) {
+		struct random_operation random;
+
+		random_crowd(chance, &random, step);
+		do_one(fixture, model, &random);
+	}
+}
+
 /* Another session in place of the present one. */
 static void
-change_session(struct fixture *fixture, struct model *model)
+change_session(struct fixture *fixture, struct model *model, struct chance *chance)
 {
 	struct party next = join(fixture, fixture->slot);
+	struct party present = {.session = model->session};
 
-	model_remove_owned(model, model->session, fixture->slot + 1);
-	assert_int_equal(write_body(fixture, OP_SESSION_CLOSE, slice_of("\x90")), SYNOD_OK);
+	if (chance_one_in(chance, 3)) {
+		model_remove_owned(model, model->session, fixture->slot + 1);
+		assert_int_equal(write_body(fixture, OP_SESSION_CLOSE, slice_of("\x90")), SYNOD_OK);
+	} else {
+		model_expire_owned(model, model->session, 10000, fixture->slot + 1);
+		assert_int_equal(expire(fixture, &present), SYNOD_OK);
+	}
 	act_as(fixture, &next);
 	model->session = next.session;
 }
@@ -382,8 +498,13 @@ static void
 change_lease(struct fixture *fixture, struct model *model, struct chance *chance)
 {
 	unsigned which = chance_below(chance, RANDOM_LEASES);
+	struct party lease = {.session = model->leases[which]};
 
-	if (model->leases[which] != 0) {
+	if (model->leases[which] != 0 && chance_one_in(chance, 2)) {
+		model_expire_owned(model, model->leases[which], 5000, fixture->slot + 1);
+		assert_int_equal(expire(fixture, &lease), SYNOD_OK);
+		model->leases[which] = 0;
+	} else if (model->leases[which] != 0) {
 		model_remove_owned(model, model->leases[which], fixture->slot + 1);
 		assert_int_equal(revoke_id(fixture, model->leases[which], false), SYNOD_OK);
 		model->leases[which] = 0;
@@ -396,7 +517,7 @@ change_lease(struct fixture *fixture, struct model *model, struct chance *chance
 static void
 let_time_pass(struct fixture *fixture, struct model *model, struct chance *chance)
 {
-	fixture->uptime_ms += chance_below(chance, 20000);
+	fixture->uptime_ms += chance_one_in(chance, 30) ? BRAKE_MS : chance_below(chance, 20000);
 	model->uptime_ms = fixture->uptime_ms;
 	model_collect(model, fixture->slot + 1);
 	collect(fixture);
@@ -421,23 +542,21 @@ run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 		model.leases[i] = chance.leases[i] = grant_lease(&fixture);
 	for (unsigned i = 0; i < operations; i++) {
 		struct random_operation random;
-		int error;
 
 		fixture.acknowledged = fixture.seq;
 		if (chance_one_in(&chance, 5)) {
 			do_transaction(&fixture, &model, &chance);
 		} else if (chance_one_in(&chance, 30)) {
 			change_lease(&fixture, &model, &chance);
+		} else if (chance_one_in(&chance, 40)) {
+			do_crowd(&fixture, &model, &chance);
 		} else if (chance_one_in(&chance, 60)) {
-			change_session(&fixture, &model);
+			change_session(&fixture, &model, &chance);
 		} else if (chance_one_in(&chance, 10)) {
 			let_time_pass(&fixture, &model, &chance);
 		} else {
 			random_operation(&chance, &random, 300);
-			error = model_apply(&model, &random, fixture.slot + 1);
-			assert_int_equal(
-				write_operation(&fixture, &random.operation, &random.condition),
-				error);
+			do_one(&fixture, &model, &random);
 		}
 		if (chance_one_in(&chance, 40))
 			commit(&fixture);
@@ -445,6 +564,7 @@ run(unsigned cache_nodes, uint64_t seed, unsigned operations)
 			assert_equal_to_model(&fixture, &model);
 	}
 	assert_equal_to_model(&fixture, &model);
+	assert_in_range(model.held, 10, 100000);
 	assert_hash_is_true(&fixture);
 	fixture_close(&fixture);
 }

@@ -90,12 +90,16 @@ random_condition(struct chance *chance, struct random_operation *random)
 static inline void
 random_kind(struct chance *chance, struct operation *operation)
 {
-	static const uint8_t kinds[] = {NODE_EPHEMERAL, NODE_LEASED, NODE_CONTAINER, NODE_CONTAINER,
-	                                NODE_TTL};
+	static const uint8_t kinds[] = {NODE_EPHEMERAL, NODE_EPHEMERAL, NODE_LEASED,
+	                                NODE_LEASED,    NODE_CONTAINER, NODE_CONTAINER,
+	                                NODE_TTL,       NODE_SERVICE,   NODE_SERVICE};
 
-	operation->kind = kinds[chance_below(chance, 5)];
+	operation->kind = kinds[chance_below(chance, sizeof kinds)];
+	operation->brake_percent = operation->kind == NODE_SERVICE ? chance_below(chance, 101) : 0;
+	operation->lease = 0;
 	if (operation->kind == NODE_LEASED)
 		operation->lease = chance->leases[chance_below(chance, RANDOM_LEASES)];
+	operation->ttl_ms = 0;
 	if (operation->kind == NODE_TTL)
 		operation->ttl_ms = NODE_TTL_MIN_MS + chance_below(chance, 60000);
 }
@@ -130,6 +134,25 @@ random_operation(struct chance *chance, struct random_operation *random, unsigne
 		random_kind(chance, operation);
 }
 
+#define CROWD 5
+
+/* One after the other for STEP from 0 to CROWD: a service, and instances of it. */
+static inline void
+random_crowd(struct chance *chance, struct random_operation *random, unsigned step)
+{
+	struct operation *operation = &random->operation;
+
+	memset(random, 0, sizeof *random);
+	operation->op = step == 0 ? OP_PUT : OP_CREATE;
+	operation->flags = step == 0 ? 0 : OP_SEQUENTIAL;
+	strcpy(random->path, step == 0 ? "/b" : "/b/i");
+	operation->path = slice_of(random->path);
+	do
+		random_kind(chance, operation);
+	while (step == 0 ? operation->kind != NODE_SERVICE
+	                 : operation->kind != NODE_EPHEMERAL && operation->kind != NODE_LEASED);
+}
+
 /* One that may also contend for a lock, or give it back. */
 static inline void
 random_operation_or_lock(struct chance *chance, struct random_operation *random, unsigned size_max)
@@ -143,6 +166,7 @@ random_operation_or_lock(struct chance *chance, struct random_operation *random,
 	operation->kind = 0;
 	operation->lease = 0;
 	operation->ttl_ms = 0;
+	operation->brake_percent = 0;
 	operation->op = chance_one_in(chance, 3) ? OP_RELEASE : OP_ACQUIRE;
 	if (operation->op == OP_RELEASE) {
 		operation->data = absent();
