@@ -22,16 +22,17 @@ struct checks;
 
 /*
  * Start COUNT checks (valid ones; copied).  ON_VERDICT is called on the threads of the checks, one
- * call at a time, when a verdict changes and for the first of each; WHY lives as long as the call.
- * SYNOD_OK, NO_MEMORY.
+ * call at a time, when a verdict changes and for the first of each, perhaps before this returns;
+ * *STARTED is set by then, and checks_health() tells the verdict already.  WHY lives as long as the
+ * call.  SYNOD_OK, NO_MEMORY (or no thread).
  */
 int checks_start(const struct synod_check *checks, size_t count,
                  void (*on_verdict)(void *context, size_t check, enum synod_health health,
                                     const char *why),
                  void *context, struct checks **started);
 
-/* Stop all, breaking off what goes on (a FUNCTION is waited for), and free.  No call follows.  Not
- * from ON_VERDICT.  Accepts NULL. */
+/* Stop all, breaking off what goes on (a FUNCTION is waited for, and so is ON_VERDICT), and free.
+ * No call follows.  Not from ON_VERDICT.  Accepts NULL. */
 void checks_stop(struct checks *checks);
 
 /* The worst verdict; SYNOD_STARTING before each has had its first. */
