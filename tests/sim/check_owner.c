@@ -43,41 +43,51 @@ find_dead(struct check *check, uint64_t owner)
 	return NULL;
 }
 
-static bool
-is_end_of_owner(const struct chronicled *change)
-{
-	return change->kind == SYNOD_DELETED && change->owner != 0 &&
-	       (change->cause == SYNOD_CAUSE_CLOSED || change->cause == SYNOD_CAUSE_EXPIRED ||
-	        change->cause == SYNOD_CAUSE_REVOKED);
-}
-
 static void
 bury(struct check *check, const struct chronicled *change)
 {
-	const struct dead *dead = find_dead(check, change->owner);
+	uint64_t owner = chronicled_end(change);
+	const struct dead *dead = find_dead(check, owner);
 
 	if (dead) {
 		if (dead->revision != change->revision || dead->cause != change->cause)
-			fail(check, "an owner ended twice", change->path, change->owner,
-			     change->revision);
+			fail(check, "an owner ended twice", change->path, owner, change->revision);
 		return;
 	}
 	LIVING_GROW(check->dead, check->dead_count, check->dead_capacity);
-	check->dead[check->dead_count++] =
-		(struct dead){change->owner, change->revision, change->cause};
+	check->dead[check->dead_count++] = (struct dead){owner, change->revision, change->cause};
 	check->living->world->statistics.owners_checked++;
+}
+
+/* What becomes suspect loses its owner and keeps what it says.  The contender for a lock never
+ * does: it would hide that its holder has gone. */
+static void
+check_suspicion(struct check *check, const struct chronicled *change, const struct replayed *node)
+{
+	if (change->owner != 0 || change->previous_owner == 0 ||
+	    node->owner != change->previous_owner)
+		fail(check, "suspect, of another owner", change->path, change->previous_owner,
+		     change->revision);
+	if (node->version != change->version || node->data_hash != change->data_hash)
+		fail(check, "suspect, with other data", change->path, change->previous_owner,
+		     change->revision);
+	for (unsigned i = 0; i < LOCKS_MAX; i++)
+		if (strncmp(change->path, lock_kinds[i].path, strlen(lock_kinds[i].path)) == 0)
+			fail(check, "the contender for a lock is suspect", change->path,
+			     change->previous_owner, change->revision);
 }
 
 static void
 check_change(struct check *check, const struct chronicled *change)
 {
 	const struct replayed *node = replay_find(&check->nodes, change->path);
+	bool is_suspicion = chronicled_is_suspicion(change);
 	bool is_takeover = change->cause == SYNOD_CAUSE_SUPERSEDED;
 
 	if (change->kind == SYNOD_CREATED ? node != NULL : node == NULL)
 		fail(check, "created what existed, or changed what did not", change->path,
 		     change->owner, change->revision);
-	if (is_end_of_owner(change))
+	if (chronicled_end(change) != 0)
 		bury(check, change);
 	else if (change->owner != 0 && find_dead(check, change->owner))
 		fail(check, "something of an owner that has ended", change->path, change->owner,
@@ -85,7 +95,9 @@ check_change(struct check *check, const struct chronicled *change)
 	if (node && is_takeover && node->owner != change->previous_owner)
 		fail(check, "taken over from somebody else", change->path, change->owner,
 		     change->revision);
-	if (node && !is_takeover && node->owner != 0 && node->owner != change->owner)
+	if (node && is_suspicion)
+		check_suspicion(check, change, node);
+	else if (node && !is_takeover && node->owner != 0 && node->owner != change->owner)
 		fail(check, "another owner without being taken over", change->path, change->owner,
 		     change->revision);
 	replay_change(&check->nodes, change);

@@ -181,6 +181,24 @@ chronicle_find(const struct chronicle *chronicle, uint64_t revision)
 	return low;
 }
 
+bool
+chronicled_is_suspicion(const struct chronicled *change)
+{
+	return change->kind == SYNOD_MODIFIED && change->cause == SYNOD_CAUSE_EXPIRED;
+}
+
+uint64_t
+chronicled_end(const struct chronicled *change)
+{
+	if (chronicled_is_suspicion(change))
+		return change->previous_owner;
+	if (change->kind == SYNOD_DELETED &&
+	    (change->cause == SYNOD_CAUSE_CLOSED || change->cause == SYNOD_CAUSE_EXPIRED ||
+	     change->cause == SYNOD_CAUSE_REVOKED))
+		return change->owner;
+	return 0;
+}
+
 /* ---- replaying ---- */
 
 static struct replayed *

@@ -45,6 +45,11 @@ void chronicle_on_run(struct chronicle *chronicle, struct host *host);
 /* The index of the first change of REVISION or a later one. */
 size_t chronicle_find(const struct chronicle *chronicle, uint64_t revision);
 
+/* Did CHANGE make an instance of a service suspect? */
+bool chronicled_is_suspicion(const struct chronicled *change);
+/* The session or lease whose end brought CHANGE; 0: nobody's. */
+uint64_t chronicled_end(const struct chronicled *change);
+
 /* Of data as it is compared; 0: absent. */
 uint64_t chronicle_hash(const void *data, size_t size);
 

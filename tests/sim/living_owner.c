@@ -168,8 +168,22 @@ draw_life(struct living_client *client, struct synod_write_options *options)
 	options->want_stat = random_below(&client->random, 2);
 }
 
-void
-owner_act(struct living_client *client)
+/* What has an owner below it is an instance from now on. */
+static void
+make_service(struct living_client *client)
+{
+	struct ask *ask = ask_new(client, NULL);
+	struct synod_write_options options = {.call = ask_call(ask), .kind = SYNOD_SERVICE};
+	char path[LIVING_PATH];
+
+	options.make_parents = true;
+	options.brake_percent = (unsigned)random_between(&client->random, 1, 100);
+	snprintf(path, sizeof path, LIVING_ROOT "/d%u", (unsigned)random_below(&client->random, 3));
+	ask_made(ask, synod_put(client->host->handle, path, NULL, 0, &options, NULL));
+}
+
+static void
+act_on_node(struct living_client *client)
 {
 	struct synod *handle = client->host->handle;
 	struct ask *ask = ask_new(client, NULL);
@@ -198,6 +212,15 @@ owner_act(struct living_client *client)
 			*strrchr(path, '/') = '\0';
 		ask_made(ask, synod_delete(handle, path, &options, NULL));
 	}
+}
+
+void
+owner_act(struct living_client *client)
+{
+	if (random_below(&client->random, 16) == 0)
+		make_service(client);
+	else
+		act_on_node(client);
 }
 
 /* ---- ends ---- */
@@ -248,6 +271,7 @@ static void
 check_expiry(struct living *living, const struct chronicled *change)
 {
 	struct world *world = living->world;
+	uint64_t owner = chronicled_end(change);
 
 	for (unsigned i = 0; i < world->options.living; i++) {
 		const struct living_client *client = &living->clients[i];
@@ -256,16 +280,15 @@ check_expiry(struct living *living, const struct chronicled *change)
 
 		if (!handle)
 			continue;
-		session_ms = synod_session_id(handle) == change->owner
-		                     ? synod_session_remaining_ms(handle)
-		                     : 0;
-		lease_ms = synod_lease_remaining_ms(handle, change->owner);
+		session_ms =
+			synod_session_id(handle) == owner ? synod_session_remaining_ms(handle) : 0;
+		lease_ms = synod_lease_remaining_ms(handle, owner);
 		if (session_ms == 0 && lease_ms == 0)
 			continue;
 		world_fail(world, "owner",
 		           "%s %lu expired at revision %lu while %s could count on it for another "
 		           "%u ms",
-		           session_ms > 0 ? "session" : "lease", (unsigned long)change->owner,
+		           session_ms > 0 ? "session" : "lease", (unsigned long)owner,
 		           (unsigned long)change->revision, client->host->name,
 		           session_ms > 0 ? session_ms : lease_ms);
 	}
@@ -279,13 +302,14 @@ check_end(struct living *living, const struct chronicled *change)
 	switch (change->cause) {
 	case SYNOD_CAUSE_EXPIRED:
 		world->statistics.owned_expired++;
+		world->statistics.suspects += chronicled_is_suspicion(change);
 		if (!world_has_wild_clocks(world))
 			check_expiry(living, change);
 		break;
 	case SYNOD_CAUSE_CLOSED:
 	case SYNOD_CAUSE_REVOKED:
 		world->statistics.owned_ended++;
-		if (!was_asked_for(living, change->owner, (enum synod_cause)change->cause))
+		if (!was_asked_for(living, chronicled_end(change), (enum synod_cause)change->cause))
 			world_fail(world, "owner", "%s was %s at revision %lu: nobody asked for it",
 			           change->path,
 			           change->cause == SYNOD_CAUSE_CLOSED ? "closed" : "revoked",
@@ -305,7 +329,7 @@ owner_on_changes(struct living *living, size_t first)
 
 		if (change->cause == SYNOD_CAUSE_SUPERSEDED)
 			living->world->statistics.owned_superseded++;
-		if (change->kind == SYNOD_DELETED && change->owner != 0)
+		if (chronicled_end(change) != 0)
 			check_end(living, change);
 	}
 }
