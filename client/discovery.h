@@ -232,11 +232,11 @@ struct synod_resolver_options {
 
 struct synod_resolver_status {
 	uint64_t revision; /* 0: nothing has been heard yet */
-	bool is_stale;     /* the ensemble is away; what was heard last is used */
-	uint64_t age_ms;   /* since when, if it is stale */
-	bool brake_holds;  /* so many are suspect that suspects are picked too */
-	size_t instances;  /* all there are */
-	size_t usable;     /* satisfy the filter, and are picked */
+	bool is_stale;    /* the ensemble is away (or not heard yet); what was heard last is used */
+	uint64_t age_ms;  /* since when, if it is stale */
+	bool brake_holds; /* so many are suspect that suspects are picked too */
+	size_t instances; /* all there are */
+	size_t usable;    /* satisfy the filter, and are picked */
 	size_t suspects;
 	size_t malformed; /* records that could not be read */
 	size_t open;      /* breakers that are open now */
@@ -282,8 +282,9 @@ struct synod_pick_options {
 
 struct synod_pick {
 	const struct synod_instance *instance; /* valid until synod_pick_done() */
-	void *slot;
 	uint64_t begun_ms;
+	void *slot; /* this and the next: the library's */
+	void *origin;
 };
 
 enum synod_outcome {
