@@ -140,6 +140,8 @@ json_add_stat(cJSON *object, const struct synod_node *node)
 	}
 	if (stat->kind == SYNOD_LOCK)
 		json_add_number(json, "holders_max", stat->mode);
+	if (stat->kind == SYNOD_SERVICE)
+		json_add_number(json, "brake_percent", stat->mode);
 	json_add(object, "stat", json);
 }
 
