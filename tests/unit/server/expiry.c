@@ -146,6 +146,40 @@ a_lease_lives_while_it_is_kept_and_ends_with_its_nodes_after(void **state)
 	stage_free(stage);
 }
 
+/* The one instance of a service, and three of four of another. */
+static void
+instances_of_services_are_suspect_first_and_many_of_them_stay(void **state)
+{
+	static const char *const paths[] = {"/few/a", "/many/a", "/many/b", "/many/c"};
+	struct stage *stage = stage_new(3);
+	struct caller caller;
+	uint64_t lease;
+
+	(void)state;
+	caller_open(&caller, stage, 1);
+	caller_open_session(&caller, TIMEOUT_MS);
+	caller_result(&caller, ask_node(&caller, "/few", NODE_SERVICE, 0, 0));
+	caller_result(&caller, ask_node(&caller, "/many", NODE_SERVICE, 0, 0));
+	caller_result(&caller, ask_node(&caller, "/many/d", NODE_EPHEMERAL, 0, 0));
+	lease = grant(&caller, 2000);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(
+			caller_result(&caller, ask_node(&caller, paths[i], NODE_LEASED, 0, lease)),
+			SYNOD_OK);
+	stage_run(stage, 2300);
+	assert_false(keeps(&caller, 1, lease, 2000));
+	stage_run(stage, 1400);
+	assert_true(has_node(stage, 0, "/few/a"));
+	stage_run(stage, 800);
+	assert_false(has_node(stage, 0, "/few/a"));
+	stage_run(stage, 60000);
+	for (unsigned i = 1; i < 4; i++)
+		assert_true(has_node(stage, 2, paths[i]));
+	assert_false(has_node(stage, 0, "/few")); /* as a container */
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 static void
 a_lease_that_was_revoked_cannot_be_kept(void **state)
 {
@@ -392,6 +426,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lease_lives_while_it_is_kept_and_ends_with_its_nodes_after),
+		cmocka_unit_test(instances_of_services_are_suspect_first_and_many_of_them_stay),
 		cmocka_unit_test(a_lease_that_was_revoked_cannot_be_kept),
 		cmocka_unit_test(a_new_leader_grants_leases_a_full_timeout_too),
 		cmocka_unit_test(a_session_cannot_be_kept_as_a_lease),
