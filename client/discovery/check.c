@@ -100,22 +100,23 @@ check_validate(const struct synod_check *check, char *why)
 
 /* ---- thresholds ---- */
 
+/* Counts stand still where they decide nothing more. */
+static unsigned
+one_more(unsigned count, unsigned enough)
+{
+	return count < enough ? count + 1 : count;
+}
+
 bool
 threshold_take(struct threshold *threshold, enum synod_health outcome)
 {
 	bool is_good = outcome != SYNOD_CRITICAL;
 	bool was_good = threshold->verdict != SYNOD_CRITICAL;
-	bool is_first = !threshold->has_verdict;
 
 	CHECK(outcome == SYNOD_PASSING || outcome == SYNOD_WARNING || outcome == SYNOD_CRITICAL);
-	/* The counts stand still where they decide nothing more. */
-	threshold->good = !is_good                            ? 0
-	                  : threshold->good < threshold->rise ? threshold->good + 1
-	                                                      : threshold->good;
-	threshold->bad = is_good                            ? 0
-	                 : threshold->bad < threshold->fall ? threshold->bad + 1
-	                                                    : threshold->bad;
-	if (!is_first) {
+	threshold->good = is_good ? one_more(threshold->good, threshold->rise) : 0;
+	threshold->bad = is_good ? 0 : one_more(threshold->bad, threshold->fall);
+	if (threshold->has_verdict) {
 		if (outcome == threshold->verdict)
 			return false;
 		if (!is_good && threshold->bad < threshold->fall)
