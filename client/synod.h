@@ -199,8 +199,10 @@ struct synod_stat {
 	uint64_t sequence; /* how many ever */
 	bool has_data;     /* absent data is not empty data */
 	enum synod_node_kind kind;
-	uint64_t ttl_ms; /* of a ttl node; a contender's lock delay */
-	uint64_t token;  /* of a lock's contender: 0 while it waits */
+	uint64_t
+		ttl_ms; /* of a ttl node; a contender's lock delay; of a suspect: how long after its
+	                 * owner's end it is judged or, when the brake holds it, goes: an hour */
+	uint64_t token; /* of a lock's contender: 0 while it waits */
 	uint64_t mode; /* of a contender: 1 exclusive, 2 shared; of a lock: how many may hold it; of
 	                * a service: the share of suspects in percent above which they are kept */
 };
@@ -240,7 +242,7 @@ struct synod_change {
 	uint64_t version;
 	uint64_t owner;
 	unsigned cause;          /* enum synod_cause */
-	uint64_t previous_owner; /* SUPERSEDED: whose it was */
+	uint64_t previous_owner; /* SUPERSEDED, and of what became suspect: whose it was */
 	const void *data;
 	size_t size;
 };
