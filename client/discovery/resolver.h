@@ -41,6 +41,7 @@ struct synod_resolver {
 	LIST_HEAD(waiting_list, waiting) waiting;
 	struct synod_watch *watch;
 	uint64_t revision;
+	bool has_heard; /* a state */
 	int error;
 	unsigned references;
 	bool is_closed; /* by the application */
@@ -97,6 +98,9 @@ void resolver_exchange_watch(struct synod_resolver *resolver, struct synod_watch
 
 /* SYNOD_OK, or as synod_watch_open(). */
 int resolver_feed_begin(struct synod_resolver *resolver);
+
+/* What the watch tells; also a bench's, in its place. */
+void resolver_feed_event(void *context, struct synod_watch *watch, const struct synod_event *event);
 
 /* What could not be done before is tried again. */
 void resolver_feed_on_time(struct synod_resolver *resolver);

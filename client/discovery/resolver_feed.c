@@ -89,6 +89,7 @@ static void
 end_state(struct synod_resolver *resolver, uint64_t revision)
 {
 	resolver->is_in_state = false;
+	resolver->has_heard = true;
 	catalog_state_end(&resolver->catalog, picker_now_ms(resolver->picker));
 	resolver->revision = revision;
 	resolver->error = SYNOD_OK;
@@ -172,8 +173,8 @@ read_event(struct synod_resolver *resolver, const struct synod_event *event)
 	return is_news;
 }
 
-static void
-on_event(void *context, struct synod_watch *watch, const struct synod_event *event)
+void
+resolver_feed_event(void *context, struct synod_watch *watch, const struct synod_event *event)
 {
 	struct synod_resolver *resolver = context;
 	bool is_news = false;
@@ -210,7 +211,7 @@ open_watch(struct synod_resolver *resolver, uint64_t from)
 		.initial = from == 0,
 		.with_data = true,
 		.marks = true, /* signs of life: see is_expired */
-		.on_event = on_event,
+		.on_event = resolver_feed_event,
 		.context = resolver,
 	};
 	struct synod_watch *watch = NULL;
@@ -237,6 +238,7 @@ read_list(struct synod_resolver *resolver, const struct synod_result *result)
 		return;
 	}
 	resolver->is_stat_wanted = true;
+	resolver_set_stale(resolver, false);
 	end_state(resolver, result->revision);
 }
 

@@ -27,7 +27,7 @@ settle(struct waiting *waiting, int error)
 static bool
 is_met(const struct synod_resolver *resolver, size_t count)
 {
-	return resolver->revision != 0 && resolver->catalog.chosen_count >= count;
+	return resolver->has_heard && resolver->catalog.chosen_count >= count;
 }
 
 void

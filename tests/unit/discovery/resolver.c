@@ -5,6 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/discovery/resolver.h"
@@ -602,7 +606,9 @@ a_state_too_large_for_a_watch_is_listed_in_pages(void **state)
 	fake_time();
 	assert_string_equal(fake.calls[0].what, "list " WEB);
 	assert_false(fake.watches[0].is_open);
+	assert_true(status().is_stale);
 	fake_finish(0, &result);
+	assert_false(status().is_stale);
 	assert_int_equal(status().revision, 50);
 	assert_string_equal(listed(NULL), "ab?");
 	assert_int_equal(told_count, 1);
@@ -707,6 +713,162 @@ a_pick_outlives_its_instance_and_the_resolver(void **state)
 	resolver = NULL;
 	assert_string_equal(pick.instance->address, "10.0.0.7");
 	synod_pick_done(&pick, SYNOD_FAILED);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+
+struct caller {
+	pthread_t thread;
+	unsigned long faults;
+};
+
+static atomic_bool should_stop;
+static atomic_ulong calls_made;
+
+static bool
+is_sound(const struct synod_instance *instance)
+{
+	return strlen(instance->id) == 1 && instance->port == 8080;
+}
+
+static void
+ask_everything(struct caller *caller)
+{
+	struct synod_resolver_status answer;
+	struct synod_instances *instances;
+	enum synod_breaker_state breaker;
+	struct synod_pick pick;
+
+	if (synod_resolver_pick(resolver, NULL, &pick) == SYNOD_OK) {
+		caller->faults += !is_sound(pick.instance);
+		synod_pick_done(&pick,
+		                atomic_load(&calls_made) % 5 ? SYNOD_SUCCEEDED : SYNOD_FAILED);
+	}
+	if (synod_resolver_list(resolver, NULL, &instances) == SYNOD_OK) {
+		for (size_t i = 0; i < instances->count; i++)
+			caller->faults += !is_sound(instances->instances[i]);
+		synod_instances_free(instances);
+	}
+	synod_resolver_status(resolver, &answer);
+	caller->faults += answer.usable > answer.instances;
+	synod_resolver_breaker(resolver, "a", &breaker);
+	atomic_fetch_add(&calls_made, 1);
+}
+
+static void *
+ask_until_stopped(void *context)
+{
+	while (!atomic_load(&should_stop))
+		ask_everything(context);
+	return NULL;
+}
+
+/* a goes and comes, b is suspect and is not, c's record changes. */
+static void
+send_what_changes(uint64_t revision)
+{
+	const struct synod_change changes[] = {
+		change(revision, WEB "/a", revision % 2 ? SYNOD_DELETED : SYNOD_CREATED),
+		revision % 2 ? expiry(revision, WEB "/b")
+			     : change(revision, WEB "/b", SYNOD_MODIFIED),
+		change(revision, WEB "/c", SYNOD_MODIFIED),
+	};
+
+	send_changes(changes, 3, false);
+}
+
+static void
+threads_ask_while_instances_change(void **state)
+{
+	static struct caller callers[THREADS];
+	unsigned long faults = 0;
+
+	(void)state;
+	begin();
+	atomic_store(&should_stop, false);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&callers[i].thread, NULL, ask_until_stopped, &callers[i]),
+			0);
+	for (uint64_t revision = 31; revision <= 230; revision++) {
+		unsigned long wanted = atomic_load(&calls_made) + 5;
+
+		send_what_changes(revision);
+		while (atomic_load(&calls_made) < wanted)
+			sched_yield();
+	}
+	atomic_store(&should_stop, true);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(callers[i].thread, NULL);
+		faults += callers[i].faults;
+	}
+	assert_int_equal(faults, 0);
+	assert_int_equal(status().usable, 3);
+}
+
+/* ---- figures ---- */
+
+#define MANY 10000
+
+static unsigned
+since_us(const struct timespec *begun)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (unsigned)((now.tv_sec - begun->tv_sec) * 1000000 +
+	                  (now.tv_nsec - begun->tv_nsec) / 1000);
+}
+
+static void
+report_many(const char *rule, struct synod_resolver_options options, const struct synod_node *nodes)
+{
+	struct timespec begun;
+	unsigned state_us;
+
+	open_with(options);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	send_state(20, nodes, MANY, false);
+	state_us = since_us(&begun);
+	assert_int_equal(status().usable, MANY);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	for (unsigned i = 0; i < 100; i++)
+		fake_change(change(30 + i, nodes[i * 99].path, SYNOD_DELETED));
+	print_message("             %-12s %u instances: state %u us, a change %u us\n", rule, MANY,
+	              state_us, since_us(&begun) / 100);
+	assert_int_equal(status().usable, MANY - 100);
+	synod_resolver_close(resolver);
+	resolver = NULL;
+}
+
+static void
+reports_what_many_instances_cost(void **state)
+{
+	static const char text[] =
+		"{\"address\": \"10.0.0.7\", \"port\": 8080, \"state\": \"passing\", \"weight\": "
+	        "100, "
+		"\"zone\": \"a\", \"version\": \"1.4.2\", \"tags\": [\"blue\"], \"metadata\": "
+		"{\"team\": \"x\"}}";
+	struct synod_node *nodes = calloc(MANY, sizeof *nodes);
+	char(*paths)[32] = calloc(MANY, sizeof *paths);
+
+	(void)state;
+	assert_non_null(nodes);
+	assert_non_null(paths);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(paths[i], sizeof paths[i], WEB "/i%05u", i);
+		nodes[i] = node(paths[i], SYNOD_EPHEMERAL);
+		nodes[i].data = text;
+		nodes[i].size = strlen(text);
+	}
+	report_many("two choices", (struct synod_resolver_options){0}, nodes);
+	report_many("weighted", (struct synod_resolver_options){.balance = SYNOD_WEIGHTED}, nodes);
+	report_many("hash", (struct synod_resolver_options){.balance = SYNOD_HASH}, nodes);
+	report_many("zones", (struct synod_resolver_options){.zone = "a"}, nodes);
+	free(nodes);
+	free(paths);
 }
 
 /* ---- closing ---- */
@@ -816,6 +978,8 @@ main(void)
 		TEST(what_is_told_counts_for_the_breaker_of_the_instance),
 		TEST(a_full_bulkhead_is_busy_until_a_call_is_done),
 		TEST(a_pick_outlives_its_instance_and_the_resolver),
+		TEST(threads_ask_while_instances_change),
+		TEST(reports_what_many_instances_cost),
 		TEST(may_be_closed_by_what_it_tells),
 		TEST(may_be_closed_while_a_call_is_under_way),
 		TEST(outlives_its_handle),
