@@ -17,6 +17,8 @@ static struct slate *slate;
 static struct chance chance;
 static uint64_t now_ms;
 static unsigned counts[TARGETS_MAX]; /* picks of each, by number */
+static unsigned held[TARGETS_MAX];   /* of them those that are not done */
+static size_t last_picked;
 
 static inline struct record *
 make_record(const char *id, unsigned weight, const char *zone)
@@ -77,15 +79,27 @@ number_of(const struct target *target)
 	return strtoul(target->record->instance.id + 2, NULL, 10);
 }
 
-/* The number of the one that is picked, still in use. */
+/* LAST_PICKED is in use until done(). */
+static inline int
+try_to_pick(const struct synod_pick_options *options)
+{
+	struct target *target;
+	int error = slate_pick(slate, options, &chance, now_ms, &target);
+
+	if (error == SYNOD_OK) {
+		last_picked = number_of(target);
+		assert_ptr_equal(targets[last_picked], target);
+		counts[last_picked]++;
+		held[last_picked]++;
+	}
+	return error;
+}
+
 static inline size_t
 pick_with(const struct synod_pick_options *options)
 {
-	struct target *target;
-
-	assert_int_equal(slate_pick(slate, options, &chance, now_ms, &target), SYNOD_OK);
-	counts[number_of(target)]++;
-	return number_of(target);
+	assert_int_equal(try_to_pick(options), SYNOD_OK);
+	return last_picked;
 }
 
 static inline size_t
@@ -97,6 +111,8 @@ pick(void)
 static inline bool
 done(size_t number, enum synod_outcome outcome)
 {
+	assert_true(held[number] > 0);
+	held[number]--;
 	return target_done(targets[number], &balance_options, outcome, now_ms, now_ms);
 }
 
@@ -128,14 +144,14 @@ set_in_use(size_t number, unsigned in_use)
 	atomic_store(&targets[number]->health->in_use, in_use);
 }
 
-/* Is NUMBER's count SHARE of COUNT, give or take six sigma?  One in 500 million is not. */
+/* Is COUNTED the SHARE of COUNT, give or take six sigma?  All and nothing have none. */
 static inline void
 assert_share(unsigned counted, double share, unsigned count)
 {
 	double expected = share * count;
 	double deviation = expected - counted;
 
-	if (deviation * deviation > 36 * (expected * (1 - share) + 1))
+	if (deviation * deviation > 36 * expected * (1 - share) + 0.01)
 		fail_msg("%u of %u where %g are expected", counted, count, expected);
 }
 
@@ -150,6 +166,7 @@ set_up(void **state)
 	target_count = 0;
 	slate = NULL;
 	memset(counts, 0, sizeof counts);
+	memset(held, 0, sizeof held);
 	return 0;
 }
 
@@ -158,8 +175,11 @@ tear_down(void **state)
 {
 	(void)state;
 	slate_free(slate);
-	for (size_t i = 0; i < target_count; i++)
+	for (size_t i = 0; i < target_count; i++) {
+		while (held[i] > 0)
+			done(i, SYNOD_ABANDONED);
 		target_release(targets[i]);
+	}
 	return 0;
 }
 
