@@ -76,9 +76,14 @@ struct synod_instance {
 struct synod_service;
 
 enum synod_check_kind {
-	SYNOD_CHECK_HTTP = 1,     /* TARGET is an http:// URL: 2xx passes, 429 warns, else fails */
-	SYNOD_CHECK_TCP = 2,      /* TARGET is HOST:PORT: a connection is taken */
-	SYNOD_CHECK_COMMAND = 3,  /* TARGET is for /bin/sh -c: exit code 0 passes, 1 warns */
+	/* TARGET is an http:// URL: 2xx passes, 429 warns, all else fails, redirections too.  No
+	 * https: use a command such as curl. */
+	SYNOD_CHECK_HTTP = 1,
+	SYNOD_CHECK_TCP = 2, /* TARGET is HOST:PORT: a connection is taken */
+	/* TARGET is for /bin/sh -c: exit code 0 passes, 1 warns.  It runs in a process group of its
+	 * own with /dev/null as input; whatever is left of the group at its end, or when its time
+	 * is over, is killed.  The program may ignore SIGCHLD. */
+	SYNOD_CHECK_COMMAND = 3,
 	SYNOD_CHECK_FUNCTION = 4, /* RUN returns the health: passing, warning or critical */
 };
 
