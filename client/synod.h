@@ -199,9 +199,9 @@ struct synod_stat {
 	uint64_t sequence; /* how many ever */
 	bool has_data;     /* absent data is not empty data */
 	enum synod_node_kind kind;
-	uint64_t
-		ttl_ms; /* of a ttl node; a contender's lock delay; of a suspect: how long after its
-	                 * owner's end it is judged or, when the brake holds it, goes: an hour */
+	/* Of a ttl node; a contender's lock delay; of a suspect: from its owner's end until it is
+	 * judged or, once the brake holds it, until it goes: an hour. */
+	uint64_t ttl_ms;
 	uint64_t token; /* of a lock's contender: 0 while it waits */
 	uint64_t mode; /* of a contender: 1 exclusive, 2 shared; of a lock: how many may hold it; of
 	                * a service: the share of suspects in percent above which they are kept */
