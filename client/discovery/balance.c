@@ -186,18 +186,33 @@ entry_can_take(const struct picking *picking, const struct entry *entry)
 	return breaker_might_admit(picking, &health->breaker) && !entry_is_avoided(picking, entry);
 }
 
+/* One more, if fewer than MAX (0: no bound) are; never more, even for a moment. */
+static bool
+in_use_enter(atomic_uint *in_use, unsigned max)
+{
+	unsigned old;
+
+	if (max == 0) {
+		atomic_fetch_add_explicit(in_use, 1, memory_order_relaxed);
+		return true;
+	}
+	old = atomic_load_explicit(in_use, memory_order_relaxed);
+	while (old < max)
+		if (atomic_compare_exchange_weak_explicit(
+			    in_use, &old, old + 1, memory_order_relaxed, memory_order_relaxed))
+			return true;
+	return false;
+}
+
 /* The bulkhead first: a trial that was taken must be made. */
 static bool
 entry_take(const struct picking *picking, const struct entry *entry)
 {
 	struct balance_options *options = picking->slate->options;
 	struct health *health = entry->health;
-	unsigned in_use = atomic_fetch_add_explicit(&health->in_use, 1, memory_order_relaxed);
 
-	if (options->concurrent_max != 0 && in_use >= options->concurrent_max) {
-		atomic_fetch_sub_explicit(&health->in_use, 1, memory_order_relaxed);
+	if (!in_use_enter(&health->in_use, options->concurrent_max))
 		return false;
-	}
 	if (!breaker_is_closed(&health->breaker)) {
 		zones_doubt(picking->slate, picking->now_ms);
 		if (!breaker_admits(&health->breaker, &options->breaker, picking->now_ms)) {

@@ -253,9 +253,7 @@ call_often(void *context)
 
 		if (slate_pick(slate, &options, &own, now_ms + i / 8, &target) != SYNOD_OK)
 			continue;
-		/* Those that try in vain count for a moment, too. */
-		if (atomic_load(&target->health->in_use) >
-		    balance_options.concurrent_max + THREADS - 1)
+		if (atomic_load(&target->health->in_use) > balance_options.concurrent_max)
 			atomic_fetch_add(&above_the_bound, 1);
 		target_done(target, &balance_options,
 		            own.random % 3 == 0 ? SYNOD_FAILED : SYNOD_SUCCEEDED, now_ms + i / 8,
