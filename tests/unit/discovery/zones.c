@@ -208,6 +208,27 @@ a_slate_knows_what_was_broken_before_it_was_made(void **state)
 }
 
 static void
+a_slate_hears_that_what_was_broken_is_well_again(void **state)
+{
+	struct breaker *breaker;
+
+	(void)state;
+	add_zone("a", 2, 100);
+	add_zone("b", 2, 100);
+	break_target(0);
+	balance_options.zone = "a";
+	make_slate();
+	/* Another slate's pick mends it, before this one's meet it. */
+	breaker = &targets[0]->health->breaker;
+	now_ms += balance_options.breaker.open_ms;
+	assert_true(breaker_admits(breaker, &balance_options.breaker, now_ms));
+	assert_true(
+		breaker_tell(breaker, &balance_options.breaker, SYNOD_SUCCEEDED, now_ms, now_ms));
+	call(CALLS);
+	assert_zone("a", 1);
+}
+
+static void
 full_bulkheads_spill_over(void **state)
 {
 	(void)state;
@@ -306,6 +327,7 @@ main(void)
 		TEST(the_share_comes_back_when_breakers_close),
 		TEST(a_broken_target_does_no_harm_where_there_is_more_than_enough),
 		TEST(a_slate_knows_what_was_broken_before_it_was_made),
+		TEST(a_slate_hears_that_what_was_broken_is_well_again),
 		TEST(full_bulkheads_spill_over),
 		TEST(a_zone_that_is_neither_near_nor_large_helps_out),
 		TEST(keys_keep_their_place_with_zones),
