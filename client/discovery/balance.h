@@ -25,12 +25,13 @@
  * Zones.  Each zone's callers are taken to make the same load, an even share: 1/Z of
  * the whole, where Z is the number of zones that have targets, and the own one.  The
  * own zone's capacity is its part of the weights of all targets whose breaker is
- * closed, as of at most 100 ms ago.  If that is an even share or more, every pick goes
- * to the own zone.  If it is less, capacity / even share of them go there, and the
- * others, the spill-over, to the zones that have more than an even share (to all other
- * zones if none has).  When the rule finds nobody in the own zone who can take the call,
- * the spill-over is asked, and then anybody.  So no zone gets more than its capacity as
- * long as the load is even.
+ * closed: counted for each slate, and again every 100 ms from when a pick meets one
+ * that is not until all are.  If that is an even share or more, every pick goes to the
+ * own zone.  If it is less, capacity / even share of them go there, and the others, the
+ * spill-over, to the zones that have more than an even share (to all other zones if none
+ * has), all of them together: by the rule, whatever each has above its share.  When four
+ * draws find nobody in the own zone who can take the call, the spill-over is asked, and
+ * then anybody.
  *
  * SYNOD_HASH.  Multi-probe consistent hashing (B. Appleton and M. O'Reilly, 2015): each
  * target is one point of a ring; a key is hashed to 21 places, and of the points that
