@@ -24,6 +24,7 @@ void
 chronicle_free(struct chronicle *chronicle)
 {
 	free(chronicle->changes);
+	free(chronicle->commands);
 	free(chronicle);
 }
 
@@ -139,21 +140,13 @@ is_in_memory(const struct namespace *namespace, uint64_t known)
 	return first != 0 && first <= known;
 }
 
-void
-chronicle_on_run(struct chronicle *chronicle, struct host *host)
+static void
+take_changes(struct chronicle *chronicle, struct host *host, struct namespace *namespace)
 {
-	struct namespace *namespace =
-		(struct namespace *)executor_namespace(host->member->executor);
 	struct taking taking = {.chronicle = chronicle, .after = chronicle->revision};
 	uint64_t first = 0;
 
-	if (!namespace)
-		return;
 	taking.uptime_ms = namespace_uptime_ms(namespace);
-	if (namespace_history_from(namespace) > chronicle->kept_from)
-		chronicle->kept_from = namespace_history_from(namespace);
-	if (namespace_revision(namespace) <= chronicle->revision)
-		return;
 	if (is_in_memory(namespace, chronicle->revision)) {
 		take_all(&taking, buffer_slice(&namespace->history.closed), &first);
 		take_all(&taking, buffer_slice(&namespace->history.changes), &first);
@@ -163,6 +156,24 @@ chronicle_on_run(struct chronicle *chronicle, struct host *host)
 	chronicle->revision = namespace_revision(namespace);
 	chronicle->uptime_ms = taking.uptime_ms;
 	living_on_changes(chronicle->world->living, chronicle->count - taking.taken);
+}
+
+void
+chronicle_on_run(struct chronicle *chronicle, struct host *host)
+{
+	struct namespace *namespace =
+		(struct namespace *)executor_namespace(host->member->executor);
+
+	if (!namespace)
+		return;
+	if (namespace_history_from(namespace) > chronicle->kept_from)
+		chronicle->kept_from = namespace_history_from(namespace);
+	if (namespace_revision(namespace) > chronicle->revision)
+		take_changes(chronicle, host, namespace);
+	if (namespace_applied(namespace) <= chronicle->complete_slot)
+		return;
+	chronicle->complete_slot = namespace_applied(namespace);
+	check_brake_follow(chronicle->world->living->brake);
 }
 
 size_t

@@ -26,6 +26,22 @@ struct chronicled {
 	uint64_t uptime_least_ms, uptime_most_ms; /* of the command */
 };
 
+/* A command as it was applied. */
+struct commanded {
+	uint64_t slot;
+	uint64_t uptime_ms;
+	unsigned type; /* enum command_type */
+	unsigned op;   /* of a client's; 0: none */
+	int error;
+	uint64_t session;            /* whose it is, or EXPIRE's */
+	uint64_t opened, timeout_ms; /* a session or lease that it opened */
+	/* CREATE, PUT, ACQUIRE: */
+	char path[CHRONICLE_PATH];
+	bool is_prefix;
+	unsigned kind;
+	uint64_t brake_percent;
+};
+
 struct chronicle {
 	struct world *world;
 	struct chronicled *changes;
@@ -33,7 +49,11 @@ struct chronicle {
 	uint64_t revision;  /* of the last */
 	uint64_t uptime_ms; /* as seen last */
 	uint64_t kept_from; /* the most that any member has trimmed its history to */
-	bool has_gap;       /* something was trimmed before it could be written down */
+	struct commanded *commands;
+	size_t command_count, command_capacity;
+	uint64_t commanded_slot; /* of the last */
+	uint64_t complete_slot;  /* up to here all changes of all commands are known */
+	bool has_gap;            /* something was trimmed before it could be written down */
 };
 
 struct chronicle *chronicle_new(struct world *world);
@@ -44,6 +64,9 @@ void chronicle_on_run(struct chronicle *chronicle, struct host *host);
 
 /* The index of the first change of REVISION or a later one. */
 size_t chronicle_find(const struct chronicle *chronicle, uint64_t revision);
+
+/* The command of SLOT, or NULL. */
+const struct commanded *chronicle_command(const struct chronicle *chronicle, uint64_t slot);
 
 /* Did CHANGE make an instance of a service suspect? */
 bool chronicled_is_suspicion(const struct chronicled *change);

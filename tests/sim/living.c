@@ -11,7 +11,9 @@
 
 #define ENDPOINTS_SIZE 256
 #define UNDER_WAY_MAX  8
-#define AGAIN_US       200000 /* a client that closed begins anew after so long, at most */
+/* After everybody who is silent has ended: a suspect's time, and the next collection. */
+#define JUDGED_US (OWNER_END_US + 8 * SECOND_US)
+#define AGAIN_US  200000 /* a client that closed begins anew after so long, at most */
 
 struct living *
 living_new(struct world *world)
@@ -20,6 +22,7 @@ living_new(struct world *world)
 
 	living->world = world;
 	living->chronicle = chronicle_new(world);
+	living->brake = check_brake_new(living);
 	for (unsigned i = 0; i < LIVING_LIMIT; i++) {
 		struct living_client *client = &living->clients[i];
 
@@ -36,6 +39,7 @@ living_free(struct living *living)
 	watchers_free(living);
 	holds_free(living);
 	free(living->endings);
+	check_brake_free(living->brake);
 	chronicle_free(living->chronicle);
 	free(living);
 }
@@ -330,6 +334,23 @@ living_run(struct host *host)
 	lock_check_beliefs(client);
 }
 
+/* Who is dead has ended then; its instances are suspect for as long as its timeout was. */
+static bool
+suspects_are_judged(struct living *living, const char **why)
+{
+	static char text[CHRONICLE_PATH + 40];
+	struct world *world = living->world;
+	const char *path = check_brake_unjudged(living->brake);
+
+	if (!path)
+		return true;
+	snprintf(text, sizeof text, "the suspect %s was not judged", path);
+	*why = text;
+	if (world->now_us > living->stopped_us + JUDGED_US)
+		world_fail(world, "brake", "%s", text);
+	return false;
+}
+
 bool
 living_has_settled(struct living *living, const char **why)
 {
@@ -347,7 +368,7 @@ living_has_settled(struct living *living, const char **why)
 			return false;
 		}
 	}
-	return owner_has_settled(living, why);
+	return owner_has_settled(living, why) && suspects_are_judged(living, why);
 }
 
 void
@@ -364,6 +385,7 @@ living_check(struct living *living)
 	check_watch(living);
 	check_lock(living);
 	check_owner(living);
+	check_brake_at_end(living->brake);
 }
 
 void

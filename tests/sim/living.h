@@ -107,11 +107,23 @@ void check_watch(struct living *living);
 void check_lock(struct living *living);
 void check_owner(struct living *living);
 
+struct check_brake;
+struct check_brake *check_brake_new(struct living *living);
+void check_brake_free(struct check_brake *check);
+/* The chronicle has grown. */
+void check_brake_follow(struct check_brake *check);
+/* The path of a suspect that waits to be judged, or NULL. */
+const char *check_brake_unjudged(const struct check_brake *check);
+/* The brake has been found to hold it. */
+bool check_brake_is_held(struct check_brake *check, const char *path);
+void check_brake_at_end(struct check_brake *check);
+
 /* ---- the parts: living.c ---- */
 
 struct living {
 	struct world *world;
 	struct chronicle *chronicle;
+	struct check_brake *brake;
 	struct living_client clients[LIVING_LIMIT];
 	bool is_stopped;
 	uint64_t stopped_us;
@@ -171,6 +183,9 @@ void owner_act_end(struct living_client *client);
 /* Somebody asks for the end of ID. */
 void owner_note_ending(struct living *living, uint64_t id, enum synod_cause cause);
 void owner_on_changes(struct living *living, size_t first);
+/* Whoever is silent is dead so long after the faults: the longest timeout, the same again for
+ * another leader, and time to find one. */
+#define OWNER_END_US (35 * SECOND_US)
 /* Whoever has fallen silent is known to be dead. */
 bool owner_has_settled(struct living *living, const char **why);
 

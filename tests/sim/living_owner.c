@@ -11,10 +11,6 @@
 #define DATA_SIZE  8192
 #define TTL_MIN_MS 1000
 
-/* Whoever is silent is dead then: the longest timeout, the same again for another leader, and time
- * to find one. */
-#define END_US (35 * SECOND_US)
-
 /* ---- leases ---- */
 
 static void
@@ -217,7 +213,9 @@ act_on_node(struct living_client *client)
 void
 owner_act(struct living_client *client)
 {
-	if (random_below(&client->random, 16) == 0)
+	bool has_services = client->living->world->options.services > 0;
+
+	if (has_services && random_below(&client->random, 16) == 0)
 		make_service(client);
 	else
 		act_on_node(client);
@@ -392,7 +390,7 @@ owner_has_settled(struct living *living, const char **why)
 			(struct namespace *)executor_namespace(host->member->executor), survey_one,
 			&survey);
 	}
-	if (survey.dead != 0 && world->now_us > living->stopped_us + END_US)
+	if (survey.dead != 0 && world->now_us > living->stopped_us + OWNER_END_US)
 		world_fail(world, "owner", "session or lease %lu goes on without anybody",
 		           (unsigned long)survey.dead);
 	if (survey.dead != 0) {

@@ -177,9 +177,37 @@ draw_living(struct options *options, struct random *random)
 	}
 }
 
+/* Half of those offer services.  In a third of these seeds many of them are gone at once, and for
+ * longer than their sessions live: then the brake has to decide. */
+static void
+draw_services(struct options *options, struct random *random)
+{
+	if (options->living == 0 || random_below(random, 2) == 0)
+		return;
+	options->services = random_between(random, 1, 3);
+	options->brake_percent = ONE_OF(1, 20, 40, 50, 50, 80, 100);
+	options->l_instance = random_between(random, 0, 6);
+	options->l_service = random_between(random, 2, 16);
+	options->l_resolve = random_below(random, 4) ? random_between(random, 2, 10) : 0;
+	if (random_below(random, 3) != 0)
+		return;
+	options->services = 1;
+	options->l_service = 16;
+	options->living_timeout_ms = ONE_OF(1000, 2000);
+	options->clients = 2;
+	options->readers = 0;
+	options->operations = 40;
+	options->think_us = 2000 * options->duration_ms / options->operations;
+	options->f_client_crash = 20;
+	options->f_client_pause = 20;
+	options->fault_every_ms = ONE_OF(300, 1000);
+	options->outage_ms = 4000;
+}
+
 void
 options_draw(struct options *options, uint64_t seed)
 {
+	struct random service_random = random_for(seed, 's');
 	struct random living_random = random_for(seed, 'l');
 	struct random random = random_for(seed, 'o');
 	struct random theme_random = random_for(seed, 't');
@@ -190,6 +218,7 @@ options_draw(struct options *options, uint64_t seed)
 	draw_faults(options, &random);
 	draw_theme(options, &theme_random);
 	draw_living(options, &living_random);
+	draw_services(options, &service_random);
 }
 
 void
@@ -199,6 +228,7 @@ options_draw_beyond(struct options *options, uint64_t seed)
 
 	options->beyond = ONE_OF(1, 2);
 	options->living = 0;
+	options->services = 0;
 	options->history_changes = 0;
 	options->clock_ppm = 0;
 	if (options->members < 3)

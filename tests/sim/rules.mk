@@ -13,7 +13,7 @@ $(B)/sim-client.o: $(call objects,$(SRC_client) $(SRC_discovery))
 $(B)/synod-sim: $(call objects,$(SRC_sim)) $(call objects,$(wildcard tests/support/disk_memory*.c)) $(B)/sim-client.o \
                 $(call archives,$(SERVER_LAYERS))
 	$(call say,LD   $@)
-	$(Q)$(CC) $(REAL_LDFLAGS) -o $@ $(call group,$^) $(LIBS_client) $(LIBS_server) $(LIBS_shared)
+	$(Q)$(CC) $(REAL_LDFLAGS) -Wl,--wrap=namespace_apply -o $@ $(call group,$^) $(LIBS_client) $(LIBS_server) $(LIBS_shared)
 
 # make sim                     1,000 seeds and the saved cases
 # make sim SEED=17             one seed, with its trace
