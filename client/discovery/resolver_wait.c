@@ -37,6 +37,8 @@ resolver_wake(struct synod_resolver *resolver, int error)
 
 	LIST_FOREACH(waiting, &resolver->waiting, link)
 	{
+		/* It does not see through the list that it was filled in before. */
+		/* cppcheck-suppress uninitvar */
 		if (error != SYNOD_OK || is_met(resolver, waiting->count))
 			settle(waiting, error);
 	}

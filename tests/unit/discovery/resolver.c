@@ -848,7 +848,7 @@ reports_what_many_instances_cost(void **state)
 {
 	static const char text[] =
 		"{\"address\": \"10.0.0.7\", \"port\": 8080, \"state\": \"passing\", \"weight\": "
-	        "100, "
+		"100, "
 		"\"zone\": \"a\", \"version\": \"1.4.2\", \"tags\": [\"blue\"], \"metadata\": "
 		"{\"team\": \"x\"}}";
 	struct synod_node *nodes = calloc(MANY, sizeof *nodes);
