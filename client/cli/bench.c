@@ -44,7 +44,7 @@ bench_gap_or_check(struct cli *cli)
 	return cli->options.given[OPTION_CHECK] ? bench_gap_check(cli) : bench_gap(cli);
 }
 
-#define KINDS "write, read, mixed, gap, watch, sessions, ephemeral, lock, list"
+#define KINDS "write, read, mixed, gap, watch, sessions, ephemeral, lock, list, discovery"
 
 static const struct {
 	const char *name;
@@ -53,6 +53,7 @@ static const struct {
 	{"write", bench_write},         {"read", bench_read},   {"mixed", bench_mixed},
 	{"gap", bench_gap_or_check},    {"watch", bench_watch}, {"sessions", bench_sessions},
 	{"ephemeral", bench_ephemeral}, {"lock", bench_lock},   {"list", bench_list},
+	{"discovery", bench_discovery},
 };
 
 int

@@ -14,6 +14,7 @@ int bench_sessions(struct cli *cli);
 int bench_ephemeral(struct cli *cli);
 int bench_lock(struct cli *cli);
 int bench_list(struct cli *cli);
+int bench_discovery(struct cli *cli);
 
 /* The number given with OPTION, or VALUE when it was not given. */
 uint64_t bench_number(const struct cli *cli, enum option_name option, uint64_t value);

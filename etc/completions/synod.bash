@@ -63,7 +63,7 @@ _synod()
 	member) COMPREPLY=($(compgen -W $'list\ntransfer' -- "$current")) ;;
 	lease) COMPREPLY=($(compgen -W $'grant\nkeep\nrevoke\nshow\nls' -- "$current")) ;;
 	session) COMPREPLY=($(compgen -W $'ls\nshow\nend' -- "$current")) ;;
-	bench) COMPREPLY=($(compgen -W $'write\nread\nmixed\ngap\nwatch\nsessions\nlock\nephemeral\nlist' -- "$current")) ;;
+	bench) COMPREPLY=($(compgen -W $'write\nread\nmixed\ngap\nwatch\nsessions\nlock\nephemeral\nlist\ndiscovery' -- "$current")) ;;
 	txn) COMPREPLY=($(compgen -f -- "$current")) ;;
 	import | export)
 		COMPREPLY=($(compgen -f -- "$current") $(compgen -W "$(_synod_paths "$current")" -- "$current"))

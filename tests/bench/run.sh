@@ -72,5 +72,7 @@ measure 'read linearizable, 64 outstanding' read --outstanding 64 --connections 
 measure 'read local, 64 outstanding' read --outstanding 64 --connections 8 --consistency local
 measure 'mixed, 64 outstanding' mixed --outstanding 64 --connections 8
 echo
+"$SYNOD_BIN/synod" -q -e "$ENDPOINTS" bench discovery || exit 1
+echo
 measure_gap
 echo "afterwards: $(memory_mib a), $(memory_mib b), $(memory_mib c) MiB resident"
