@@ -887,7 +887,7 @@ metadata_come_change_and_go(void **state)
 static void
 metadata_are_at_most_64(void **state)
 {
-	char name[8];
+	char name[16];
 
 	(void)state;
 	start();
