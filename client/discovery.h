@@ -199,7 +199,8 @@ enum synod_balance {
 	                 * few keys move when instances come and go */
 };
 
-/* A breaker per instance: closed (calls go through), open (none do), half open (a few try). */
+/* A breaker per instance: closed (calls go through), open (none do), half open (a few try).  It
+ * goes with the id: it outlives changes of the record, and absences of up to a minute. */
 struct synod_breaker_options {
 	unsigned failures;        /* in a row that open it; 0: 5; UINT_MAX: never */
 	unsigned failure_percent; /* of the calls within the window that open it; 0: 50; above 100:
@@ -271,8 +272,8 @@ struct synod_instances {
 	size_t count;
 };
 
-/* A copy of those that satisfy FILTER (NULL: all there are, whatever their health, suspects too).
- * SYNOD_OK or NO_MEMORY. */
+/* A copy of those that satisfy FILTER (NULL: all there are, whatever their health), suspects too;
+ * records that could not be read are only counted, in the status.  SYNOD_OK or NO_MEMORY. */
 SYNOD_API int synod_resolver_list(struct synod_resolver *resolver,
                                   const struct synod_filter *filter,
                                   struct synod_instances **instances);
