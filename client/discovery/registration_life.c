@@ -458,7 +458,7 @@ registration_on_state(void *context, enum synod_state state, unsigned remaining_
 	(void)remaining_ms;
 	monitor_lock(&service->monitor);
 	registration_remember(service, session);
-	if (state == SYNOD_CONNECTED)
+	if (state != SYNOD_SUSPENDED)
 		service->is_waiting = false;
 	if (service->phase == PHASE_HOLD && session != service->session)
 		registration_lose(service, SYNOD_SESSION_ENDED);
