@@ -152,8 +152,8 @@ child_start(struct child *child, char **words, const char *const *variables, int
 /* ---- waiting ---- */
 
 /* The child has ended and is not yet collected, so its group's number is still its own. */
-static bool
-has_ended(struct child *child, int *code)
+bool
+child_has_ended(struct child *child, int *code)
 {
 	siginfo_t info = {.si_pid = 0};
 
@@ -165,6 +165,20 @@ has_ended(struct child *child, int *code)
 		return false;
 	*code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 	return true;
+}
+
+void
+child_collect(struct child *child)
+{
+	waitpid(child->pid, NULL, 0);
+	if (child->has_terminal)
+		set_foreground(getpgrp());
+}
+
+void
+child_send(struct child *child, int signal)
+{
+	kill(-child->pid, signal);
 }
 
 static void
@@ -220,7 +234,7 @@ child_wait(struct child *child, unsigned (*remaining_ms)(void *context), void *c
 {
 	int code;
 
-	while (!has_ended(child, &code)) {
+	while (!child_has_ended(child, &code)) {
 		unsigned wait_ms = LOOK_MS;
 
 		if (remaining_ms != NULL) {
@@ -234,8 +248,6 @@ child_wait(struct child *child, unsigned (*remaining_ms)(void *context), void *c
 	/* What the command left running in its group must not outlive the lock either. */
 	if (remaining_ms != NULL)
 		kill(-child->pid, SIGKILL);
-	waitpid(child->pid, NULL, 0);
-	if (child->has_terminal)
-		set_foreground(getpgrp());
+	child_collect(child);
 	return code;
 }

@@ -1,5 +1,5 @@
 /*
- * A command that runs while something holds: a lock, a leadership.
+ * A command that runs while something holds: a lock, a leadership, a registration.
  *
  * It runs in a process group of its own (the terminal's foreground, if we are in
  * it), gets the signals that we get, and its whole group is stopped, first with
@@ -41,6 +41,14 @@ int child_start(struct child *child, char **words, const char *const *variables,
  */
 int child_wait(struct child *child, unsigned (*remaining_ms)(void *context), void *context,
                unsigned term_ms, unsigned kill_ms);
+
+/* The parts of child_wait(), for who has more to look after meanwhile.  Has it ended?  Then *CODE
+ * is the exit code, and child_collect() must follow. */
+bool child_has_ended(struct child *child, int *code);
+void child_collect(struct child *child);
+
+/* Send SIGNAL to its whole group. */
+void child_send(struct child *child, int signal);
 
 /* From any thread: make child_wait() ask again now, and child_pause() return. */
 void child_wake(void);

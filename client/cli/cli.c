@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/cli/escape.h"
+#include "client/cli/memory.h"
 #include "client/cli/suggest.h"
 #include "shared/error.h"
 
@@ -78,6 +79,19 @@ cli_fail(const struct cli *cli, const char *subject, int error, const struct syn
 }
 
 int
+cli_refuse(const char *subject, int error, const char *what, const char *hint)
+{
+	fputs("synod: ", stderr);
+	escape_print(stderr, subject, strlen(subject), ESCAPE_LINE);
+	fputs(": ", stderr);
+	escape_print(stderr, what, strlen(what), ESCAPE_LINE);
+	fprintf(stderr, " (%s)\n  ", error_name(error));
+	escape_print(stderr, hint, strlen(hint), ESCAPE_LINE);
+	fputc('\n', stderr);
+	return error_exit_code(error);
+}
+
+int
 cli_fail_system(const char *subject, int system_error)
 {
 	fputs("synod: ", stderr);
@@ -90,14 +104,20 @@ void
 cli_warn(const char *subject, const char *format, ...)
 {
 	va_list arguments;
+	char *text = NULL;
+	size_t size;
+	FILE *out = must(open_memstream(&text, &size));
 
-	fputs("synod: ", stderr);
-	escape_print(stderr, subject, strlen(subject), ESCAPE_LINE);
-	fputs(": ", stderr);
+	fputs("synod: ", out);
+	escape_print(out, subject, strlen(subject), ESCAPE_LINE);
+	fputs(": ", out);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	vfprintf(out, format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	fputc('\n', out);
+	fclose(out);
+	fputs(must(text), stderr); /* at once: threads and commands that we run write there too */
+	free(text);
 }
 
 /* ---- colours ---- */

@@ -31,7 +31,7 @@ struct command {
 	const char *name;
 	int (*run)(struct cli *cli); /* returns the exit code */
 	const char *usage;           /* what follows the name */
-	uint64_t options;            /* besides OPTIONS_GLOBAL */
+	option_set options;          /* besides OPTIONS_GLOBAL */
 	int words_min;
 	int words_max;
 	const char *help;     /* one line */
@@ -64,6 +64,9 @@ int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((for
  */
 int cli_fail(const struct cli *cli, const char *subject, int error,
              const struct synod_result *result);
+
+/* The same with words of our own: WHAT happened, and what to do next. */
+int cli_refuse(const char *subject, int error, const char *what, const char *hint);
 
 /* The same for the errno of a system call. */
 int cli_fail_system(const char *subject, int system_error);

@@ -10,6 +10,7 @@
 enum option_kind {
 	KIND_FLAG,
 	KIND_TEXT,
+	KIND_LIST,
 	KIND_COUNT,
 	KIND_SIZE,
 	KIND_SECONDS,
@@ -40,7 +41,7 @@ struct getopt_tables {
 };
 
 static void
-tables_fill(struct getopt_tables *tables, uint64_t allowed, bool stop_at_word)
+tables_fill(struct getopt_tables *tables, option_set allowed, bool stop_at_word)
 {
 	size_t word_count = 0;
 	char *letter = tables->letters;
@@ -80,6 +81,22 @@ option_of(int value)
 }
 
 static bool
+list_take(struct options *options, int option, const char *argument)
+{
+	if (options->number[option] == OPTION_REPEAT_MAX ||
+	    options->repeated_count == OPTIONS_REPEAT_MAX) {
+		snprintf(options->problem, sizeof options->problem,
+		         "--%s is given more than %d times", rows[option].word, OPTION_REPEAT_MAX);
+		return false;
+	}
+	options->number[option]++;
+	options->repeated[options->repeated_count].option = (enum option_name)option;
+	options->repeated[options->repeated_count].text = argument;
+	options->repeated_count++;
+	return true;
+}
+
+static bool
 option_take(struct options *options, int option, const char *argument)
 {
 	const struct option_row *row = &rows[option];
@@ -88,6 +105,8 @@ option_take(struct options *options, int option, const char *argument)
 
 	options->given[option] = true;
 	options->text[option] = argument;
+	if (row->kind == KIND_LIST)
+		return list_take(options, option, argument);
 	if (row->kind == KIND_COUNT && !parse_count(argument, number))
 		wanted = "a whole number";
 	if (row->kind == KIND_SIZE && !parse_size(argument, number))
@@ -125,7 +144,7 @@ describe_problem(struct options *options, int value, char **argv)
 }
 
 int
-options_parse(struct options *options, int argc, char **argv, uint64_t allowed, bool stop_at_word)
+options_parse(struct options *options, int argc, char **argv, option_set allowed, bool stop_at_word)
 {
 	struct getopt_tables tables;
 	int value;
@@ -144,8 +163,20 @@ options_parse(struct options *options, int argc, char **argv, uint64_t allowed, 
 	return optind;
 }
 
+size_t
+options_list(const struct options *options, enum option_name option, const char **texts)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < options->repeated_count; i++) {
+		if (options->repeated[i].option == option)
+			texts[count++] = options->repeated[i].text;
+	}
+	return count;
+}
+
 void
-options_print_help(FILE *out, uint64_t allowed)
+options_print_help(FILE *out, option_set allowed)
 {
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		const struct option_row *row = &rows[i];

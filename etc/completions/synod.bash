@@ -22,10 +22,20 @@ _synod_paths()
 		done
 }
 
+_synod_services()
+{
+	synod "${endpoints[@]}" --timeout 1 ls /services 2>/dev/null
+}
+
+_synod_instances()
+{
+	synod "${endpoints[@]}" --timeout 1 ls "/services/$1" 2>/dev/null
+}
+
 _synod()
 {
 	local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}"
-	local command="" endpoints=() i
+	local command="" words=() endpoints=() i
 	local IFS=$'\n'
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -43,12 +53,22 @@ _synod()
 		*) command="${COMP_WORDS[i]}" && break ;;
 		esac
 	done
+	words=("${COMP_WORDS[@]:i+1:COMP_CWORD-i-1}") # between the command and what is completed
 
 	case "$previous" in
 	-e | --endpoints) return ;;
 	--color) COMPREPLY=($(compgen -W $'auto\nalways\nnever' -- "$current")) && return ;;
 	--consistency) COMPREPLY=($(compgen -W $'linearizable\nlocal' -- "$current")) && return ;;
-	-f | --file | --history | --record | --check)
+	--health) COMPREPLY=($(compgen -W $'passing\nwarning\nstarting\ncritical\ndraining\nany' -- "$current")) && return ;;
+	--pick) COMPREPLY=($(compgen -W $'two-choices\nround-robin\nrandom\nweighted\nleast\nhash:' -- "$current")) && return ;;
+	--service) COMPREPLY=($(compgen -W "$(_synod_services)" -- "$current")) && return ;;
+	--check)
+		[[ $command == bench ]] && COMPREPLY=($(compgen -f -- "$current"))
+		[[ $command == bench ]] || COMPREPLY=($(compgen -W $'http://\ntcp:\ncmd:' -- "$current"))
+		compopt -o nospace
+		return
+		;;
+	-f | --file | --history | --record)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -68,7 +88,16 @@ _synod()
 	import | export)
 		COMPREPLY=($(compgen -f -- "$current") $(compgen -W "$(_synod_paths "$current")" -- "$current"))
 		;;
-	status | version) ;;
+	resolve | register) COMPREPLY=($(compgen -W "$(_synod_services)" -- "$current")) ;;
+	service)
+		case "${#words[@]}" in
+		0) COMPREPLY=($(compgen -W $'show\ndrain\nremove\nbrake' -- "$current")) ;;
+		1) COMPREPLY=($(compgen -W "$(_synod_services)" -- "$current")) ;;
+		2) [[ ${words[0]} == brake ]] || COMPREPLY=($(compgen -W "$(_synod_instances "${words[1]}")" -- "$current")) ;;
+		esac
+		;;
+	run) COMPREPLY=($(compgen -c -- "$current")) ;;
+	status | version | services) ;;
 	*)
 		COMPREPLY=($(compgen -W "$(_synod_paths "$current")" -- "$current"))
 		compopt -o nospace

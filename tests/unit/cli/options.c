@@ -10,7 +10,9 @@
 
 #include "client/cli/options.h"
 
-#define ALLOWED (OPTIONS_GLOBAL | OPTION_BIT(IF_VERSION) | OPTION_BIT(SIZE) | OPTION_BIT(RECURSIVE))
+#define ALLOWED                                                                                    \
+	(OPTIONS_GLOBAL | OPTION_BIT(IF_VERSION) | OPTION_BIT(SIZE) | OPTION_BIT(RECURSIVE) |      \
+	 OPTION_BIT(TAG) | OPTION_BIT(META) | OPTION_BIT(ALL))
 
 struct line {
 	struct options options;
@@ -45,6 +47,47 @@ takes_options_among_the_words(void **state)
 	assert_true(line.options.given[OPTION_RECURSIVE]);
 	assert_false(line.options.given[OPTION_QUIET]);
 	assert_int_equal(line.options.number[OPTION_IF_VERSION], 7);
+}
+
+static void
+keeps_each_text_of_an_option_that_may_be_repeated(void **state)
+{
+	char text[] = "resolve web --tag a --meta x=1 --tag b --all";
+	const char *texts[OPTION_REPEAT_MAX];
+	struct line line;
+
+	(void)state;
+	parse(&line, text, false);
+	assert_int_equal(line.first, 8);
+	assert_true(line.options.given[OPTION_ALL]);
+	assert_int_equal(options_list(&line.options, OPTION_TAG, texts), 2);
+	assert_string_equal(texts[0], "a");
+	assert_string_equal(texts[1], "b");
+	assert_int_equal(options_list(&line.options, OPTION_META, texts), 1);
+	assert_string_equal(texts[0], "x=1");
+	assert_int_equal(options_list(&line.options, OPTION_HEALTH_CHECK, texts), 0);
+}
+
+static void
+bounds_how_often_an_option_is_repeated(void **state)
+{
+	static char command[] = "resolve", tag[] = "--tag", value[] = "x", more[] = "--tag=y";
+	char *words[2 * OPTION_REPEAT_MAX + 4] = {command};
+	const char *texts[OPTION_REPEAT_MAX];
+	static struct options options;
+	int count = 1;
+
+	(void)state;
+	for (int i = 0; i < OPTION_REPEAT_MAX; i++) {
+		words[count++] = tag;
+		words[count++] = value;
+	}
+	assert_int_equal(options_parse(&options, count, words, ALLOWED, false), count);
+	assert_int_equal(options_list(&options, OPTION_TAG, texts), OPTION_REPEAT_MAX);
+	memset(&options, 0, sizeof options);
+	words[count++] = more;
+	assert_int_equal(options_parse(&options, count, words, ALLOWED, false), -1);
+	assert_string_equal(options.problem, "--tag is given more than 64 times");
 }
 
 static void
@@ -112,6 +155,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_options_among_the_words),
+		cmocka_unit_test(keeps_each_text_of_an_option_that_may_be_repeated),
+		cmocka_unit_test(bounds_how_often_an_option_is_repeated),
 		cmocka_unit_test(stops_at_the_command_when_asked),
 		cmocka_unit_test(takes_everything_after_two_dashes_as_words),
 		cmocka_unit_test(says_what_is_wrong),
