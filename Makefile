@@ -99,7 +99,7 @@ libraries: $(B)/libsynod.a $(B)/libsynod.so $(B)/synod.pc $(PUBLIC_HEADERS:clien
 NEEDS_build := gcc=!cc libc6-dev=stdio.h libnng-dev=nng/nng.h libmsgpack-dev=msgpack.h \
                libxxhash-dev=xxhash.h libsqlite3-dev=sqlite3.h libsodium-dev=sodium.h \
                libconfuse-dev=confuse.h libcjson-dev=cjson/cJSON.h
-NEEDS_test  := libcmocka-dev=cmocka.h
+NEEDS_test  := libcmocka-dev=cmocka.h iproute2=!ip
 NEEDS_fuzz  := clang=!clang \
                libclang-rt-14-dev=@/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 NEEDS_pc    := pkg-config=!pkg-config
@@ -314,7 +314,7 @@ bench: programs ## measure three members on loopback (BENCH_SECONDS, BENCH_RUNS)
 
 # ---- quality ----
 
-SOURCES := $(wildcard shared/*.[ch] server/*.[ch] server/*/*.[ch] client/*.[ch] client/cli/*.[ch] \
+SOURCES := $(wildcard shared/*.[ch] server/*.[ch] server/*/*.[ch] client/*.[ch] client/*/*.[ch] \
            examples/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 
 .PHONY: format

@@ -51,11 +51,24 @@ collect(struct member *member)
 	member->collect_again_ms = member->now_ms + COLLECT_AGAIN_MS;
 }
 
+/* What the core would not take now would be proposed again only after a while. */
+static unsigned
+expire_limit(const struct member *member)
+{
+	uint64_t window = member->options.window_entries;
+	uint64_t used = member->view.length - member->view.chosen + member->proposal_count;
+
+	if (window == 0 || window > used + EXPIRE_LIMIT)
+		return EXPIRE_LIMIT;
+	return window > used ? (unsigned)(window - used) : 0;
+}
+
 void
 expiry_tick(struct member *member)
 {
 	if (!member_leads(member) || member->is_full)
 		return;
-	sessions_expire(member->sessions, member->now_ms, EXPIRE_LIMIT, propose_expiry, member);
+	sessions_expire(member->sessions, member->now_ms, expire_limit(member), propose_expiry,
+	                member);
 	collect(member);
 }

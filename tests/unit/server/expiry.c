@@ -377,6 +377,29 @@ nodes_go_though_the_first_proposal_was_not_taken(void **state)
 	stage_free(stage);
 }
 
+/* Those that find no room in the window come with the next look, not after another second. */
+static void
+leases_go_as_fast_as_the_window_takes_their_expiries(void **state)
+{
+	struct stage *stage = stage_new(1);
+	struct caller caller;
+
+	(void)state;
+	stage_stop(stage, 0);
+	stage->window_entries = 4;
+	assert_int_equal(stage_start(stage, 0), SYNOD_OK);
+	stage_run(stage, 2000);
+	caller_open(&caller, stage, 0);
+	caller_open_session(&caller, TIMEOUT_MS);
+	for (unsigned i = 0; i < 60; i++)
+		grant(&caller, 1000);
+	assert_int_equal(sessions_count(stage->members[0].member->sessions), 61);
+	stage_run(stage, 4000);
+	assert_int_equal(sessions_count(stage->members[0].member->sessions), 1);
+	caller_close(&caller);
+	stage_free(stage);
+}
+
 static void
 nodes_go_with_the_disk_nearly_full_and_wait_while_it_is_full(void **state)
 {
@@ -436,6 +459,7 @@ main(void)
 			more_nodes_than_one_command_may_delete_go_one_command_after_the_other),
 		cmocka_unit_test(nothing_is_proposed_while_the_last_proposal_is_not_applied),
 		cmocka_unit_test(nodes_go_though_the_first_proposal_was_not_taken),
+		cmocka_unit_test(leases_go_as_fast_as_the_window_takes_their_expiries),
 		cmocka_unit_test(nodes_go_with_the_disk_nearly_full_and_wait_while_it_is_full),
 		cmocka_unit_test(the_clock_is_kept_only_while_a_node_waits_for_it),
 	};
