@@ -12,28 +12,70 @@ static pthread_mutex_t registrations_mutex = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(registration_list,
                  synod_service) registrations = LIST_HEAD_INITIALIZER(registrations);
 
+/* Held.  The registration of the same record. */
+static struct synod_service *
+find(const struct synod_service *service)
+{
+	struct synod_service *other;
+
+	LIST_FOREACH(other, &registrations, link)
+	{
+		if (other->synod == service->synod && strcmp(other->path, service->path) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+/* Held.  One that the application has let go makes room. */
+static bool
+makes_room(struct synod_service *other)
+{
+	bool is_released;
+
+	monitor_lock(&other->monitor);
+	is_released = other->is_released;
+	if (is_released) {
+		other->references++; /* for the caller */
+		other->is_listed = false;
+	}
+	monitor_unlock(&other->monitor);
+	if (is_released)
+		LIST_REMOVE(other, link);
+	return is_released;
+}
+
+/* Who follows one that is leaving does not know whether its record is still there. */
 static int
 enlist(struct synod_service *service)
 {
 	struct synod_service *other;
+	bool has_room;
 
 	pthread_mutex_lock(&registrations_mutex);
-	LIST_FOREACH(other, &registrations, link)
-	{
-		if (other->synod == service->synod && strcmp(other->path, service->path) == 0)
-			break;
-	}
-	if (other == NULL)
+	other = find(service);
+	has_room = other == NULL || makes_room(other);
+	if (has_room) {
 		LIST_INSERT_HEAD(&registrations, service, link);
+		service->is_listed = true;
+		service->may_be_ours = other != NULL;
+	}
 	pthread_mutex_unlock(&registrations_mutex);
-	return other == NULL ? SYNOD_OK : SYNOD_EXISTS;
+	if (!has_room)
+		return SYNOD_EXISTS;
+	if (other != NULL) {
+		registration_succeed(other);
+		registration_unrefer(other);
+	}
+	return SYNOD_OK;
 }
 
 static void
 delist(struct synod_service *service)
 {
 	pthread_mutex_lock(&registrations_mutex);
-	LIST_REMOVE(service, link);
+	if (service->is_listed)
+		LIST_REMOVE(service, link);
+	service->is_listed = false;
 	pthread_mutex_unlock(&registrations_mutex);
 }
 

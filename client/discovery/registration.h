@@ -86,10 +86,14 @@ struct synod_service {
 	uint64_t revision;                /* of our last write: what was before does not matter */
 	bool may_be_ours;                 /* a claim may have been executed: claim no more */
 	bool was_ours;                    /* it has been */
-	bool is_waiting;                  /* before the next try */
-	bool is_timer_due;                /* and the hook is to be told of it */
-	unsigned delay_ms;                /* before the try after that */
-	unsigned timer_users;             /* threads that are telling it */
+	bool is_succeeded;                /* another registration has the record: leave it there */
+	/* What was seen while a write was under way: it counts if it came after that. */
+	enum synod_service_status seen_status;
+	uint64_t seen_revision;
+	bool is_waiting;      /* before the next try */
+	bool is_timer_due;    /* and the hook is to be told of it */
+	unsigned delay_ms;    /* before the try after that */
+	unsigned timer_users; /* threads that are telling it */
 
 	/* ---- what is written ---- */
 	struct record *wish; /* with the program's own health */
@@ -123,6 +127,7 @@ struct synod_service {
 	int leave_error;
 	bool is_left_open; /* whether the record was deleted is not known yet */
 	bool is_drain_awaited;
+	bool is_listed;
 	bool is_released; /* the application has let go: nothing is told any more */
 	bool is_detached; /* registration_detach() has been here, */
 	bool is_gone;     /* and nothing of the hook runs any more */
@@ -157,6 +162,14 @@ void registration_lose(struct synod_service *service, int error);
 /* Held.  It has ended for good. */
 void registration_finish(struct synod_service *service, enum synod_service_status status,
                          int error);
+
+/* Held.  At REVISION the record was seen to be another's, or removed: STATUS.  That is final, but a
+ * write that is under way may have come after it. */
+void registration_see(struct synod_service *service, enum synod_service_status status,
+                      uint64_t revision);
+
+/* Another registration, of the same record and handle, follows this one, which was leaving. */
+void registration_succeed(struct synod_service *service);
 
 /* Held.  Delete the record, if there may be one. */
 void registration_leave(struct synod_service *service);

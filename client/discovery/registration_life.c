@@ -66,7 +66,7 @@ void
 registration_begin(struct synod_service *service)
 {
 	if (service->phase == PHASE_NEW)
-		enter(service, PHASE_CLAIM);
+		enter(service, beginning(service));
 }
 
 static void
@@ -101,6 +101,27 @@ registration_finish(struct synod_service *service, enum synod_service_status sta
 	service->error = error;
 	settle(service, error);
 	enter(service, PHASE_OVER);
+}
+
+void
+registration_see(struct synod_service *service, enum synod_service_status status, uint64_t revision)
+{
+	if (service->asked == PHASE_HOLD || !registration_writes(service->asked)) {
+		registration_finish(service, status, SYNOD_OK);
+		return;
+	}
+	service->seen_status = status;
+	service->seen_revision = revision;
+}
+
+void
+registration_succeed(struct synod_service *service)
+{
+	monitor_lock(&service->monitor);
+	service->is_succeeded = true;
+	enter(service, PHASE_OVER);
+	monitor_unlock(&service->monitor);
+	registration_detach(service);
 }
 
 /* Wait, and then do PHASE. */
@@ -155,7 +176,12 @@ static void
 on_written(struct synod_service *service, const struct answer *answer)
 {
 	switch (answer->error) {
-	case SYNOD_OK: hold(service, answer); break;
+	case SYNOD_OK:
+		if (service->seen_revision > answer->result->revision)
+			registration_finish(service, service->seen_status, SYNOD_OK);
+		else
+			hold(service, answer);
+		break;
 	case SYNOD_NO_PARENT: enter(service, PHASE_PARENT); break;
 	case SYNOD_EXISTS:
 	case SYNOD_CONFLICT:
@@ -267,6 +293,8 @@ on_late_answer(struct synod_service *service, enum phase asked, int error)
 	                   (error == SYNOD_OK || is_uncertain(error));
 
 	if (service->phase != PHASE_LEAVE && service->phase != PHASE_OVER)
+		return;
+	if (service->is_succeeded)
 		return;
 	if (may_be_made) {
 		service->may_be_ours = true;

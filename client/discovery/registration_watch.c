@@ -30,14 +30,14 @@ registration_read(struct synod_service *service, const void *data, size_t size)
 }
 
 static void
-see(struct synod_service *service, uint64_t owner, const void *data, size_t size)
+see(struct synod_service *service, uint64_t revision, uint64_t owner, const void *data, size_t size)
 {
 	if (registration_is_ours(service, owner)) {
 		service->may_be_ours = true;
 		service->was_ours = true;
 	} else if (owner != 0) {
 		if (service->was_ours)
-			registration_finish(service, SYNOD_SERVICE_TAKEN_OVER, SYNOD_OK);
+			registration_see(service, SYNOD_SERVICE_TAKEN_OVER, revision);
 		return;
 	}
 	registration_read(service, data, size);
@@ -49,7 +49,7 @@ see_deleted(struct synod_service *service, const struct synod_change *change, ui
 {
 	if (change->cause == SYNOD_CAUSE_REQUEST && change->owner != 0 &&
 	    change->owner == session && service->was_ours)
-		registration_finish(service, SYNOD_SERVICE_REMOVED, SYNOD_OK);
+		registration_see(service, SYNOD_SERVICE_REMOVED, change->revision);
 	else if (service->phase == PHASE_HOLD)
 		registration_lose(service, SYNOD_NOT_FOUND);
 }
@@ -73,7 +73,7 @@ see_changes(struct synod_service *service, const struct synod_event *event, uint
 		if (change->kind == SYNOD_DELETED)
 			see_deleted(service, change, session);
 		else
-			see(service, change->owner, change->data, change->size);
+			see(service, change->revision, change->owner, change->data, change->size);
 	}
 }
 
@@ -87,7 +87,7 @@ see_state(struct synod_service *service, const struct synod_event *event)
 
 		service->has_node = true;
 		if (!is_old(service, event->revision))
-			see(service, node->stat.owner, node->data, node->size);
+			see(service, event->revision, node->stat.owner, node->data, node->size);
 	}
 	if (!is_whole)
 		return;

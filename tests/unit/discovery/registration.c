@@ -724,11 +724,45 @@ a_deletion_that_overtakes_the_answer_ends_it_too(void **state)
 	start();
 	see(150, 7, asked.data[0]);
 	see_deleted(151, 7, SYNOD_CAUSE_REQUEST);
-	assert_told(SYNOD_SERVICE_REMOVED, SYNOD_OK);
 	answer_with(0, (struct synod_result){.revision = 150});
-	assert_asked(1, "delete " PATH); /* for all cases */
-	answer(1, SYNOD_NOT_FOUND);
 	assert_told(SYNOD_SERVICE_REMOVED, SYNOD_OK);
+	assert_int_equal(told.calls, 1);
+	end();
+	assert_int_equal(fake.call_count, 1);
+}
+
+static void
+what_came_before_the_answer_does_not_end_it(void **state)
+{
+	(void)state;
+	start();
+	see(150, 7, "{}"); /* of an earlier registration */
+	see_deleted(151, 7, SYNOD_CAUSE_REQUEST);
+	see(152, 55, "{}");
+	answer_with(0, (struct synod_result){.revision = 153});
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
+	end();
+}
+
+/* The record of the first may be there or not; and its deletion must not come after the second. */
+static void
+one_that_leaves_makes_room_for_the_next(void **state)
+{
+	(void)state;
+	hold();
+	fake_enter();
+	assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+	assert_asked(1, "delete " PATH);
+	start();
+	assert_asked(2, "get " PATH);
+	answer(1, SYNOD_UNKNOWN);
+	fake_leave();
+	looked(2, 7, "{}");
+	assert_asked(3, "put " PATH);
+	answer(3, SYNOD_OK);
+	fake_time();
+	assert_int_equal(fake.call_count, 4);
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
 	end();
 }
 
@@ -1123,6 +1157,8 @@ main(void)
 		TEST(what_was_there_before_means_nothing),
 		TEST(a_deletion_by_hand_ends_it),
 		TEST(a_deletion_that_overtakes_the_answer_ends_it_too),
+		TEST(what_came_before_the_answer_does_not_end_it),
+		TEST(one_that_leaves_makes_room_for_the_next),
 		TEST(what_vanishes_is_registered_again),
 		TEST(draining_by_somebody_else_stays),
 		TEST(a_suspect_that_was_drained_stays_drained),
