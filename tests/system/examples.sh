@@ -93,3 +93,47 @@ kill -KILL "$three"
 expect one 'went: /example/group/three (expired)'
 kill -TERM "$one"
 wait "$one" "$two"
+
+echo "server and caller: no call fails while servers die, leave and come"
+run server1 "$SYNOD_BIN/examples/server"
+server1=$pid
+run server2 "$SYNOD_BIN/examples/server"
+server2=$pid
+expect server1 'registered as'
+expect server2 'registered as'
+run caller "$SYNOD_BIN/examples/caller" 300
+caller=$pid
+expect caller "hello from $(sed -n 's/.*-//p' "$out/server1")"
+expect caller "hello from $(sed -n 's/.*-//p' "$out/server2")"
+kill -KILL "$server1"
+run server3 "$SYNOD_BIN/examples/server"
+server3=$pid
+expect server3 'registered as'
+expect caller "hello from $(sed -n 's/.*-//p' "$out/server3")"
+kill -TERM "$server2"
+wait "$server2"
+wait "$caller" || { tail -n 3 "$out/caller"; exit 1; }
+grep -q '^300 calls, 0 failed$' "$out/caller"
+kill -TERM "$server3"
+wait "$server3"
+
+echo "together: tasks are done while the leader dies"
+run worker1 "$SYNOD_BIN/examples/together" worker1
+worker1=$pid
+expect worker1 'worker1 leads: OK'
+run worker2 "$SYNOD_BIN/examples/together" worker2
+run worker3 "$SYNOD_BIN/examples/together" worker3
+expect worker2 'task [0-9]*: OK'
+expect worker3 'task [0-9]*: OK'
+before=$("$SYNOD_BIN/synod" get /example/together/count)
+kill -KILL "$worker1"
+count=0
+for _ in {1..600}; do
+	# Tasks come only from a leader, and the first one is gone.
+	if cat "$out/worker2" "$out/worker3" | grep -q 'leads: OK'; then
+		count=$("$SYNOD_BIN/synod" get /example/together/count)
+	fi
+	[ "$count" -le $((before + 3)) ] || break
+	sleep 0.05
+done
+[ "$count" -gt $((before + 3)) ]
