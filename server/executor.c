@@ -698,7 +698,7 @@ executor_new(const struct executor_options *options)
 	executor->namespace = options->namespace;
 	executor->database = options->database;
 	executor->reported = namespace_applied(options->namespace);
-	executor->watches = watches_new(&executor->flusher);
+	executor->watches = watches_new(&executor->flusher, options->watch_output_max);
 	watches_tick(executor->watches, clock_now_ms(options->clock));
 	executor->actor = actor_new("executor", options->mode, &handler, executor);
 	CHECK(executor->actor);

@@ -98,6 +98,7 @@ struct executor_options {
 	int (*reopen)(void *context, struct namespace **namespace, struct database **database);
 	void *context;
 	unsigned commit_interval_ms; /* default 100 */
+	size_t watch_output_max;     /* default WATCH_OUTPUT_MAX */
 };
 
 struct executor *executor_new(const struct executor_options *options);

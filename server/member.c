@@ -580,6 +580,7 @@ start_actors(struct member *member, struct opened *opened)
 		.fatal = fatal_of_member,
 		.reopen = startup_reopen,
 		.context = member,
+		.watch_output_max = options->watch_output_max,
 	};
 
 	member->recorder = recorder_new(&recorder);

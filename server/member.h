@@ -59,10 +59,11 @@ struct member_options {
 	size_t segment_bytes;
 	uint64_t space_reserve;
 	struct namespace_options namespace;
-	/* Seams for the simulator's tiny limits; zero: the core's defaults. */
+	/* Seams for the simulator's tiny limits; zero: the defaults. */
 	unsigned window_entries;
 	unsigned cache_entries;
 	unsigned in_flight_max; /* a power of two */
+	size_t watch_output_max;
 };
 
 #define MEMBER_WHY_SIZE 1024

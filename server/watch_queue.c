@@ -2,10 +2,10 @@
 #include "server/watch_table.h"
 #include "shared/check.h"
 
-/* Below this a slow connection has drained. */
-#define OUTPUT_DRAINED (WATCH_OUTPUT_MAX / 4)
-/* A connection's output is looked at whenever this much was written to it. */
-#define LOOK_SIZE (64u << 10)
+/* Of the bound of its output: below this a slow connection has drained. */
+#define DRAINED_SHARE 4
+/* A connection's output is looked at whenever so much of it was written. */
+#define LOOK_SHARE 16
 
 /* ---- waiting for a turn ---- */
 
@@ -87,10 +87,10 @@ unsent(const struct subscriber *subscriber)
 bool
 subscriber_is_slow(struct watches *watches, struct subscriber *subscriber)
 {
-	if (subscriber->is_slow || subscriber->unlooked_size < LOOK_SIZE)
+	if (subscriber->is_slow || subscriber->unlooked_size < watches->output_max / LOOK_SHARE)
 		return subscriber->is_slow;
 	subscriber->unlooked_size = 0;
-	if (unsent(subscriber) <= WATCH_OUTPUT_MAX)
+	if (unsent(subscriber) <= watches->output_max)
 		return false;
 	subscriber->is_slow = true;
 	subscriber->next_slow = watches->slow;
@@ -118,7 +118,7 @@ slow_look(struct watches *watches)
 	while (*at) {
 		struct subscriber *subscriber = *at;
 
-		if (unsent(subscriber) > OUTPUT_DRAINED) {
+		if (unsent(subscriber) > watches->output_max / DRAINED_SHARE) {
 			at = &subscriber->next_slow;
 			continue;
 		}

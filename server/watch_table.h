@@ -155,6 +155,7 @@ struct state {
 struct watches {
 	struct watch_table table;
 	struct flusher *flusher;
+	size_t output_max; /* beyond it a connection is slow */
 	struct run run;
 	struct state state;
 	struct watch *begun; /* by watches_start(); its first events are still to be told */

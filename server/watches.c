@@ -13,12 +13,13 @@
 #define MARKS_MAX      256
 
 struct watches *
-watches_new(struct flusher *flusher)
+watches_new(struct flusher *flusher, size_t output_max)
 {
 	struct watches *watches = check_calloc(1, sizeof *watches);
 
 	table_init(&watches->table);
 	watches->flusher = flusher;
+	watches->output_max = output_max > 0 ? output_max : WATCH_OUTPUT_MAX;
 	watches->queue_end = &watches->queue;
 	return watches;
 }

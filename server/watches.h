@@ -34,7 +34,7 @@
 #include "server/namespace/namespace.h"
 #include "server/pending.h"
 
-/* A connection with more output than this unsent is slow. */
+/* A connection with more output than this unsent is slow, unless another bound was set. */
 #define WATCH_OUTPUT_MAX (1u << 20)
 /* All watches of this member. */
 #define WATCHES_MAX 1000000
@@ -45,7 +45,8 @@
 
 struct watches;
 
-struct watches *watches_new(struct flusher *flusher);
+/* OUTPUT_MAX: see WATCH_OUTPUT_MAX; 0: that. */
+struct watches *watches_new(struct flusher *flusher, size_t output_max);
 void watches_free(struct watches *watches);
 
 /*

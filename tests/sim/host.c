@@ -486,6 +486,7 @@ fill_options(struct host *host, struct member_options *options)
 	options->window_entries = (unsigned)drawn->window;
 	options->cache_entries = (unsigned)drawn->cache;
 	options->in_flight_max = drawn->in_flight_bits ? 1u << drawn->in_flight_bits : 0;
+	options->watch_output_max = drawn->watch_output;
 	options->namespace.cache_nodes = (unsigned)drawn->cache_nodes;
 	options->namespace.change_count_max = drawn->history_changes;
 }

@@ -463,8 +463,13 @@ pending(struct stream *base)
 {
 	const struct sim_stream *stream = (struct sim_stream *)base;
 	size_t queued = stream->peer ? stream->peer->queued_bytes : 0;
+	size_t tiny = stream->is_between_members ? 0 : stream->network->world->options.watch_output;
+	size_t kernel = tiny > 0 ? tiny : KERNEL_BYTES;
 
-	return stream->output.size + (queued > KERNEL_BYTES ? queued - KERNEL_BYTES : 0);
+	queued = queued > kernel ? queued - kernel : 0;
+	if (tiny > 0 && stream->output.size + queued > tiny)
+		stream->network->world->statistics.slow_clients++;
+	return stream->output.size + queued;
 }
 
 static void

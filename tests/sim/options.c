@@ -204,9 +204,22 @@ draw_services(struct options *options, struct random *random)
 	options->outage_ms = 4000;
 }
 
+/* In a third of those with living clients little that is unsent makes a client slow. */
+static void
+draw_slowness(struct options *options, struct random *random)
+{
+	if (options->living == 0 || random_below(random, 3) != 0)
+		return;
+	options->watch_output = ONE_OF(1000, 4000, 16000);
+	options->padding = ONE_OF(300, 2000, 6000);
+	if (options->f_client_pause < 6)
+		options->f_client_pause = 6;
+}
+
 void
 options_draw(struct options *options, uint64_t seed)
 {
+	struct random slow_random = random_for(seed, 'u');
 	struct random service_random = random_for(seed, 's');
 	struct random living_random = random_for(seed, 'l');
 	struct random random = random_for(seed, 'o');
@@ -219,6 +232,7 @@ options_draw(struct options *options, uint64_t seed)
 	draw_theme(options, &theme_random);
 	draw_living(options, &living_random);
 	draw_services(options, &service_random);
+	draw_slowness(options, &slow_random);
 }
 
 void
@@ -230,6 +244,7 @@ options_draw_beyond(struct options *options, uint64_t seed)
 	options->living = 0;
 	options->services = 0;
 	options->history_changes = 0;
+	options->watch_output = 0;
 	options->clock_ppm = 0;
 	if (options->members < 3)
 		options->members = 3;

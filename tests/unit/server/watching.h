@@ -51,7 +51,7 @@ hall_open(struct hall *hall, const struct namespace_options *options)
 	*hall = (struct hall){.now_ms = 1000};
 	fixture_open_with(&hall->fixture, ":memory:", options);
 	hall->fixture.acknowledged = 0;
-	hall->watches = watches_new(&hall->flusher);
+	hall->watches = watches_new(&hall->flusher, 0);
 	watches_tick(hall->watches, hall->now_ms);
 	assert_int_equal(
 		watches_publish(hall->watches, hall->fixture.namespace, hall->fixture.slot, true),
