@@ -306,6 +306,12 @@ enum node_kind {
 #define BRAKE_MS       (UINT64_C(3600) * 1000)
 #define SUSPECT_MAX_MS 60000
 
+static inline bool
+brake_holds(uint64_t suspects, uint64_t children, uint64_t percent)
+{
+	return suspects >= BRAKE_MIN && suspects * 100 > children * percent;
+}
+
 /* Of a contender, in its stat; a lock's mode is its limit, a service's its brake's share in
  * percent. */
 enum lock_mode {

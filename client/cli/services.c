@@ -203,8 +203,7 @@ view_init(struct view *view, const char *service, const struct synod_result *lis
 	}
 	if (list->node.has_stat && stat->kind == SYNOD_SERVICE && stat->mode != 0)
 		view->brake_percent = (unsigned)stat->mode;
-	view->brake_holds =
-		view->suspects >= BRAKE_MIN && view->suspects * 100 > count * view->brake_percent;
+	view->brake_holds = brake_holds(view->suspects, count, view->brake_percent);
 }
 
 static void

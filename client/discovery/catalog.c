@@ -328,14 +328,6 @@ forget_absent(struct catalog *catalog, uint64_t now_ms)
 	catalog->known_count = kept;
 }
 
-/* Too many are suspect for it to be true. */
-static bool
-brake_holds(const struct catalog *catalog, const struct catalog_counts *counts)
-{
-	return counts->suspects >= BRAKE_MIN &&
-	       counts->suspects * 100 > counts->instances * catalog->brake_percent;
-}
-
 /* Returns how many that are not suspect satisfy the filter. */
 static size_t
 count(struct catalog *catalog)
@@ -353,7 +345,7 @@ count(struct catalog *catalog)
 		counts.malformed += instance->record == NULL;
 		sound_count += instance->is_match && !instance->is_suspect;
 	}
-	counts.brake_holds = brake_holds(catalog, &counts);
+	counts.brake_holds = brake_holds(counts.suspects, counts.instances, catalog->brake_percent);
 	catalog->counts = counts;
 	return sound_count;
 }

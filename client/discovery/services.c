@@ -44,8 +44,7 @@ summarise(struct synod_service_summary *summary, const struct synod_stat *servic
 	for (size_t i = 0; i < instances->child_count; i++)
 		count_instance(summary, &instances->children[i]);
 	summary->brake_holds =
-		summary->suspects >= BRAKE_MIN &&
-		summary->suspects * 100 > summary->instances * summary->brake_percent;
+		brake_holds(summary->suspects, summary->instances, summary->brake_percent);
 }
 
 /* ---- asking ---- */

@@ -85,8 +85,7 @@ look_at(struct namespace *namespace, const struct node *parent, bool *holds)
 		return SYNOD_OK;
 	error = count_suspects(namespace, node_path(parent), &suspects);
 	if (error == SYNOD_OK)
-		*holds = suspects >= BRAKE_MIN &&
-		         suspects * 100 > parent->stat.mode * parent->stat.children;
+		*holds = brake_holds(suspects, parent->stat.children, parent->stat.mode);
 	return error;
 }
 
