@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# The library shows applications what synod.h declares, and nothing else.
+# The library shows applications what the public headers declare, and nothing else.
 set -eu
-declared=$(grep -v '^typedef' client/synod.h | grep -o 'synod_[a-z_]*(' | tr -d '(' | sort -u)
+declared=$(cat client/synod.h client/discovery.h | grep SYNOD_API -A1 | grep -o 'synod_[a-z_]*(' |
+	tr -d '(' | sort -u)
 
 check() {
 	local shown=$1 what=$2
 	if [ "$shown" != "$declared" ]; then
-		echo "$what and client/synod.h differ (< only in the library, > only in the header):"
+		echo "$what and the public headers differ (< only in the library, > only in a header):"
 		diff <(echo "$shown") <(echo "$declared") | grep '^[<>]'
 		exit 1
 	fi
-	echo "$what shows $(wc -w <<<"$shown") symbols, all of synod.h"
+	echo "$what shows $(wc -w <<<"$shown") symbols, all of the public headers"
 }
 
 check "$(nm -D --defined-only "$SYNOD_BIN/libsynod.so" | awk '{ print $3 }' | sort -u)" libsynod.so
