@@ -35,6 +35,8 @@ $CC examples/quickstart.c $(pkg-config --cflags --libs synod) -o "$place/shared"
 # shellcheck disable=SC2046
 $CC examples/quickstart.c $(pkg-config --cflags synod) "$root/lib/libsynod.a" \
 	$(pkg-config --libs-only-l --static synod | sed 's/-lsynod//') -pthread -o "$place/static"
+# shellcheck disable=SC2046
+$CC examples/caller.c $(pkg-config --cflags --libs synod) -o "$place/caller"
 ldd "$place/shared" | grep -q "$root/lib/libsynod.so" || { echo "not linked with the installed library"; exit 1; }
 
 "$root/sbin/synodd" -n -f etc/synod.conf >"$place/log" 2>&1 || { cat "$place/log"; exit 1; }
