@@ -89,8 +89,9 @@ upkeep_init(struct upkeep *upkeep, struct cli *cli, const struct offer *offer, b
 	code = open_handle(cli);
 	if (code)
 		return code;
-	/* Nobody shall call what does not run yet. */
-	options.instance.health = SYNOD_STARTING;
+	/* Nobody shall call what does not run yet, or is not known to be well. */
+	upkeep->is_ready = !has_command && offer->options.check_count == 0;
+	options.instance.health = upkeep->is_ready ? SYNOD_PASSING : SYNOD_STARTING;
 	options.on_status = on_status;
 	options.on_check = on_check;
 	options.context = upkeep;
