@@ -58,6 +58,7 @@ enlist(struct synod_service *service)
 		LIST_INSERT_HEAD(&registrations, service, link);
 		service->is_listed = true;
 		service->may_be_ours = other != NULL;
+		service->is_successor = other != NULL;
 	}
 	pthread_mutex_unlock(&registrations_mutex);
 	if (!has_room)
@@ -90,7 +91,6 @@ service_free(struct synod_service *service)
 		STAILQ_REMOVE_HEAD(&service->untold, link);
 		free(verdict);
 	}
-	buffer_fini(&service->draining_text);
 	record_release(service->wish);
 	monitor_fini(&service->monitor);
 	free(service);

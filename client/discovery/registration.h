@@ -34,6 +34,7 @@
 #include "client/discovery/record.h"
 #include "client/monitor.h"
 
+#define DRAINING_TEXTS_KEPT       16
 #define SESSIONS_KEPT             4
 #define REGISTRATION_DELAY_MIN_MS 100 /* before the second try; doubles */
 
@@ -86,6 +87,7 @@ struct synod_service {
 	uint64_t revision;                /* of our last write: what was before does not matter */
 	bool may_be_ours;                 /* a claim may have been executed: claim no more */
 	bool was_ours;                    /* it has been */
+	bool is_successor;                /* what it finds at first may be its predecessor's */
 	bool is_succeeded;                /* another registration has the record: leave it there */
 	/* What was seen while a write was under way: it counts if it came after that. */
 	enum synod_service_status seen_status;
@@ -101,7 +103,9 @@ struct synod_service {
 	bool is_drained;     /* by somebody else */
 	bool is_draining;    /* synod_service_deregister() */
 	enum synod_health written_health;
-	struct buffer draining_text; /* the last text of ours that said draining */
+	/* Hashes of the last texts of ours that said draining: of several it may not be known which
+	 * one was executed. */
+	uint64_t draining_texts[DRAINING_TEXTS_KEPT];
 
 	/* ---- checks ---- */
 	struct checks *checks;
@@ -199,6 +203,10 @@ void registration_read(struct synod_service *service, const void *data, size_t s
 
 /* Held.  Of the program's own, the checks' and draining. */
 enum synod_health registration_health(const struct synod_service *service);
+
+/* Held.  Is it a text of ours that said draining? */
+bool registration_is_own_draining(const struct synod_service *service, const void *data,
+                                  size_t size);
 
 /* Held.  Append the record as it is to be; it counts as written. */
 void registration_write(struct synod_service *service, struct buffer *text);

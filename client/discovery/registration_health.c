@@ -1,6 +1,7 @@
 /* The health of a registration: the program's own, its checks' verdicts, draining. */
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "client/discovery/registration.h"
 
@@ -35,11 +36,27 @@ registration_health(const struct synod_service *service)
 	return worst > own ? worst : own;
 }
 
+bool
+registration_is_own_draining(const struct synod_service *service, const void *data, size_t size)
+{
+	uint64_t hash = data != NULL ? XXH3_64bits(data, size) : 0;
+
+	for (unsigned i = 0; i < DRAINING_TEXTS_KEPT && data != NULL; i++) {
+		if (service->draining_texts[i] == hash)
+			return true;
+	}
+	return false;
+}
+
 static void
 remember_draining(struct synod_service *service, const struct buffer *text)
 {
-	buffer_clear(&service->draining_text);
-	buffer_append(&service->draining_text, text->bytes, text->size);
+	uint64_t *texts = service->draining_texts;
+
+	if (text->failed || registration_is_own_draining(service, text->bytes, text->size))
+		return;
+	memmove(texts + 1, texts, (DRAINING_TEXTS_KEPT - 1) * sizeof *texts);
+	texts[0] = XXH3_64bits(text->bytes, text->size);
 }
 
 void

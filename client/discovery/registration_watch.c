@@ -7,16 +7,15 @@
 
 /* ---- what is seen; all held ---- */
 
-/* Our own writes say draining too: they are known by their bytes. */
+/* Our own writes say draining too: they are known by what they say. */
 void
 registration_read(struct synod_service *service, const void *data, size_t size)
 {
-	const struct buffer *own = &service->draining_text;
 	struct record *record;
 
 	if (service->is_drained || !service->was_ours)
 		return;
-	if (data != NULL && own->size == size && size > 0 && memcmp(own->bytes, data, size) == 0)
+	if (registration_is_own_draining(service, data, size))
 		return;
 	if (record_read(service->id, data, size, &record, NULL) != SYNOD_OK)
 		return;
@@ -32,6 +31,8 @@ registration_read(struct synod_service *service, const void *data, size_t size)
 static void
 see(struct synod_service *service, uint64_t revision, uint64_t owner, const void *data, size_t size)
 {
+	if (service->is_successor && service->revision == 0)
+		return; /* nothing of its own was written yet, as far as is known */
 	if (registration_is_ours(service, owner)) {
 		service->may_be_ours = true;
 		service->was_ours = true;

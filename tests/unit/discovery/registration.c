@@ -767,6 +767,28 @@ one_that_leaves_makes_room_for_the_next(void **state)
 }
 
 static void
+what_its_predecessor_left_says_nothing_of_the_next(void **state)
+{
+	(void)state;
+	hold();
+	fake_enter();
+	assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+	start();
+	see(150, 7, drained);
+	answer(1, SYNOD_UNKNOWN);
+	fake_leave();
+	looked(2, 7, drained);
+	assert_asked(3, "put " PATH);
+	assert_non_null(strstr(asked.data[3], PASSING));
+	answer_with(3, (struct synod_result){.revision = 160});
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
+	see(170, 7, drained);
+	assert_told(SYNOD_SERVICE_DRAINED, SYNOD_OK);
+	answer(4, SYNOD_OK);
+	end();
+}
+
+static void
 what_vanishes_is_registered_again(void **state)
 {
 	const struct synod_event none = {
@@ -834,6 +856,24 @@ our_own_draining_is_not_somebody_elses(void **state)
 	synod_service_set_health(service, SYNOD_PASSING);
 	assert_non_null(strstr(asked.data[2], PASSING));
 	answer(2, SYNOD_OK);
+	end();
+}
+
+/* Whichever of them was executed. */
+static void
+our_own_draining_of_unknown_outcome_is_not_somebody_elses(void **state)
+{
+	(void)state;
+	hold();
+	synod_service_set_health(service, SYNOD_DRAINING);
+	synod_service_set_weight(service, 7);
+	answer(1, SYNOD_UNKNOWN);
+	fake_time();
+	assert_asked(2, "set " PATH);
+	assert_non_null(strstr(asked.data[2], "\"weight\":7"));
+	see(150, 7, asked.data[1]);
+	answer(2, SYNOD_OK);
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
 	end();
 }
 
@@ -1159,10 +1199,12 @@ main(void)
 		TEST(a_deletion_that_overtakes_the_answer_ends_it_too),
 		TEST(what_came_before_the_answer_does_not_end_it),
 		TEST(one_that_leaves_makes_room_for_the_next),
+		TEST(what_its_predecessor_left_says_nothing_of_the_next),
 		TEST(what_vanishes_is_registered_again),
 		TEST(draining_by_somebody_else_stays),
 		TEST(a_suspect_that_was_drained_stays_drained),
 		TEST(our_own_draining_is_not_somebody_elses),
+		TEST(our_own_draining_of_unknown_outcome_is_not_somebody_elses),
 		TEST(other_edits_by_others_are_not_fought_over),
 		TEST(a_watch_that_ends_is_opened_again),
 		TEST(the_newest_wish_is_written_one_at_a_time),
