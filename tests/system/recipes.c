@@ -562,8 +562,8 @@ a_barrier_lets_all_in_and_out_together_round_after_round(void **state)
 	start(workers, CANDIDATES, pass_barrier);
 	finish(workers, CANDIDATES);
 	assert_int_equal(atomic_load(&left), CANDIDATES * ROUNDS);
-	assert_int_equal(synod_barrier_enter(synod, "/barrier", 2, 200), SYNOD_TIMEOUT);
-	assert_int_equal(synod_barrier_leave(synod, "/barrier", 200), SYNOD_NOT_FOUND);
+	assert_int_equal(synod_barrier_enter(synod, "/barrier", 2, 3000), SYNOD_TIMEOUT);
+	assert_int_equal(synod_barrier_leave(synod, "/barrier", 20000), SYNOD_NOT_FOUND);
 	assert_int_equal(synod_barrier_enter(synod, "/barrier", 1, 20000), SYNOD_OK);
 	assert_int_equal(synod_barrier_leave(synod, "/barrier", 20000), SYNOD_OK);
 	synod_close(synod);
