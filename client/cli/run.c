@@ -146,9 +146,9 @@ stay(struct run *run)
 	for (;;) {
 		int signal;
 
+		upkeep_look(&run->upkeep);
 		if (run->has_child && child_has_ended(&run->child, &code))
 			return code;
-		upkeep_look(&run->upkeep);
 		stop_when_lost(run);
 		keep_deadline(run);
 		if (run->phase == PHASE_STOPPING && !run->has_child)
