@@ -175,12 +175,21 @@ tell(struct checker *checker, enum synod_health outcome, const char *why)
 	pthread_mutex_unlock(&checks->telling);
 }
 
+static _Thread_local bool is_checker;
+
+bool
+checks_in_thread(void)
+{
+	return is_checker;
+}
+
 static void *
 checker_main(void *argument)
 {
 	struct checker *checker = argument;
 	struct checks *checks = checker->checks;
 
+	is_checker = true;
 	do {
 		struct check_run run = {
 			.check = &checker->check,

@@ -32,8 +32,11 @@ int checks_start(const struct synod_check *checks, size_t count,
                  void *context, struct checks **started);
 
 /* Stop all, breaking off what goes on (a FUNCTION is waited for, and so is ON_VERDICT), and free.
- * No call follows.  Not from ON_VERDICT.  Accepts NULL. */
+ * No call follows.  Not from a thread of checks.  Accepts NULL. */
 void checks_stop(struct checks *checks);
+
+/* Is this a thread of checks, of whichever?  It must not wait for their end. */
+bool checks_in_thread(void);
 
 /* The worst verdict; SYNOD_STARTING before each has had its first. */
 enum synod_health checks_health(struct checks *checks);

@@ -329,7 +329,8 @@ service_new(struct synod *synod, const char *name, const struct synod_service_op
 
 /* ---- registering ---- */
 
-/* Stop everything without waiting.  False: the application has let go before, in a callback. */
+/* Stop everything without waiting.  False: the application has let go before, in a callback, or its
+ * handle is closing. */
 static bool
 let_go(struct synod_service *service)
 {
@@ -478,8 +479,9 @@ await_leaving(struct synod_service *service)
 int
 synod_service_deregister(struct synod_service *service, unsigned drain_ms)
 {
-	bool may_wait = !synod_in_callback();
+	bool may_wait = registration_may_wait();
 	int error = SYNOD_OK;
+	bool is_ours;
 
 	if (service == NULL)
 		return SYNOD_OK;
@@ -487,9 +489,10 @@ synod_service_deregister(struct synod_service *service, unsigned drain_ms)
 		registration_stop_checks(service);
 		drain(service, drain_ms);
 	}
-	let_go(service);
+	is_ours = let_go(service);
 	if (may_wait)
 		error = await_leaving(service);
-	registration_unrefer(service);
+	if (is_ours)
+		registration_unrefer(service);
 	return error;
 }

@@ -113,7 +113,8 @@ struct synod_service {
 	unsigned has_verdict; /* a bit for each check */
 	enum synod_health verdicts[CHECKS_MAX];
 	STAILQ_HEAD(verdict_list, verdict) untold;
-	bool is_reaping; /* a thread waits for the checks' end */
+	bool is_reaping; /* a thread waits for the checks' end, */
+	bool is_reaped;  /* and has seen it */
 
 	/* ---- the watch ---- */
 	struct synod_watch *watch;
@@ -214,7 +215,10 @@ void registration_write(struct synod_service *service, struct buffer *text);
 /* SYNOD_OK or NO_MEMORY. */
 int registration_start_checks(struct synod_service *service, const struct synod_check *checks);
 
-/* Waits for the checks to end, but not in a callback: there a thread does. */
+/* May the calling thread wait for callbacks and checks?  Not if it is in one. */
+bool registration_may_wait(void);
+
+/* Waits for the checks to end, if the thread may: else one of its own does. */
 void registration_stop_checks(struct synod_service *service);
 
 /* The functions of verdict_hook. */

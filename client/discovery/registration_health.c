@@ -3,7 +3,11 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "client/discovery/check_run.h"
 #include "client/discovery/registration.h"
+
+/* So often it is seen whether checks have ended that nobody waits for. */
+#define REAPED_LOOK_MS 100
 
 /* ---- what it is ---- */
 
@@ -124,7 +128,7 @@ registration_on_verdicts(void *context)
 	struct synod_service *service = context;
 	const struct synod_service_options *options = &service->options;
 	struct verdict *verdict;
-	bool is_released;
+	bool is_released, is_reaping, is_reaped;
 
 	while ((verdict = take_verdict(service, &is_released)) != NULL) {
 		if (options->on_check != NULL && !is_released)
@@ -135,8 +139,14 @@ registration_on_verdicts(void *context)
 	monitor_lock(&service->monitor);
 	if (registration_health(service) != service->written_health)
 		service->is_dirty = true;
+	is_reaping = service->is_reaping;
+	is_reaped = service->is_reaped;
 	monitor_unlock(&service->monitor);
 	registration_go_on(service);
+	if (is_reaping)
+		synod_hook_after(service->verdict_hook, REAPED_LOOK_MS);
+	else if (is_reaped)
+		synod_hook_remove(service->verdict_hook);
 }
 
 /* ---- starting and stopping ---- */
@@ -164,12 +174,10 @@ registration_start_checks(struct synod_service *service, const struct synod_chec
 	return SYNOD_OK;
 }
 
-/* The hook is needed as long as there may be verdicts. */
-static void
-stop(struct synod_service *service, struct checks *checks)
+bool
+registration_may_wait(void)
 {
-	checks_stop(checks);
-	synod_hook_remove(service->verdict_hook);
+	return !synod_in_callback() && !checks_in_thread();
 }
 
 struct reaping {
@@ -177,6 +185,7 @@ struct reaping {
 	struct checks *checks;
 };
 
+/* Nothing of the handle is touched here: only until the checks have ended does it wait. */
 static void *
 reap(void *context)
 {
@@ -184,9 +193,10 @@ reap(void *context)
 	struct synod_service *service = reaping.service;
 
 	free(context);
-	stop(service, reaping.checks);
+	checks_stop(reaping.checks);
 	monitor_lock(&service->monitor);
 	service->is_reaping = false;
+	service->is_reaped = true;
 	pthread_cond_broadcast(&service->monitor.changed);
 	monitor_unlock(&service->monitor);
 	registration_unrefer(service);
@@ -202,36 +212,48 @@ start_reaping(struct synod_service *service, struct checks *checks)
 	if (reaping == NULL)
 		return false;
 	*reaping = (struct reaping){service, checks};
-	monitor_lock(&service->monitor);
-	service->is_reaping = true;
-	service->references++;
-	monitor_unlock(&service->monitor);
-	if (pthread_create(&thread, NULL, reap, reaping) == 0) {
-		pthread_detach(thread);
+	registration_refer(service);
+	synod_hook_after(service->verdict_hook, REAPED_LOOK_MS);
+	if (check_thread_start(&thread, true, reap, reaping) == 0)
 		return true;
-	}
-	monitor_lock(&service->monitor);
-	service->is_reaping = false;
-	service->references--;
-	monitor_unlock(&service->monitor);
+	registration_unrefer(service);
 	free(reaping);
 	return false;
+}
+
+/* The verdict hook goes when they have ended: as long as it is there, who closes the handle waits.
+ * Without a thread they run on until then. */
+static void
+reap_checks(struct synod_service *service, struct checks *checks)
+{
+	if (start_reaping(service, checks))
+		return;
+	monitor_lock(&service->monitor);
+	service->checks = checks;
+	service->is_reaping = false;
+	monitor_unlock(&service->monitor);
 }
 
 /* A function that runs as a check may itself wait for a callback of the handle. */
 void
 registration_stop_checks(struct synod_service *service)
 {
+	bool may_wait = registration_may_wait();
 	struct checks *checks;
 
 	monitor_lock(&service->monitor);
 	checks = service->checks;
 	service->checks = NULL;
+	service->is_reaping |= checks != NULL && !may_wait;
 	monitor_unlock(&service->monitor);
 	if (checks == NULL)
 		return;
-	if (!synod_in_callback() || !start_reaping(service, checks))
-		stop(service, checks);
+	if (!may_wait) {
+		reap_checks(service, checks);
+		return;
+	}
+	checks_stop(checks);
+	synod_hook_remove(service->verdict_hook);
 }
 
 /* The handle closes: what still runs must not outlive it. */

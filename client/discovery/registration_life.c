@@ -255,6 +255,9 @@ on_left(struct synod_service *service, const struct answer *answer)
 	case SYNOD_OK:
 	case SYNOD_NOT_FOUND:
 	case SYNOD_CONFLICT: /* another's */
+		service->leave_error = SYNOD_OK;
+		enter(service, PHASE_OVER);
+		break;
 	case SYNOD_SESSION_ENDED:
 	case SYNOD_CLOSED: enter(service, PHASE_OVER); break;
 	default:

@@ -823,6 +823,7 @@ struct script {
 	atomic_uint calls;
 	unsigned late_ms;
 	bool was_unblocked; /* a signal could have come to the thread */
+	bool was_elsewhere; /* not on a thread of checks */
 };
 
 static enum synod_health
@@ -836,6 +837,8 @@ follow_script(void *context)
 	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	if (!sigismember(&blocked, SIGTERM) || !sigismember(&blocked, SIGCHLD))
 		script->was_unblocked = true;
+	if (!checks_in_thread())
+		script->was_elsewhere = true;
 	while (clock_now_ms(clock_real()) < until_ms)
 		;
 	return script->outcomes[call < script->count ? call : script->count - 1];
@@ -854,6 +857,8 @@ a_function_says_itself(void **state)
 
 		assert_int_equal(first_verdict(&check).health, outcomes[i]);
 		assert_false(script.was_unblocked);
+		assert_false(script.was_elsewhere);
+		assert_false(checks_in_thread());
 	}
 }
 

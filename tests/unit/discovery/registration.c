@@ -51,6 +51,7 @@ static struct {
 	unsigned started;
 	unsigned stopped;
 	int refuse_with;
+	bool is_thread; /* this one */
 } checking;
 
 static struct synod_service *service;
@@ -198,6 +199,12 @@ checks_stop(struct checks *checks)
 {
 	assert_ptr_equal(checks, &checking);
 	__atomic_add_fetch(&checking.stopped, 1, __ATOMIC_SEQ_CST);
+}
+
+bool
+checks_in_thread(void)
+{
+	return checking.is_thread;
 }
 
 /* ---- what a test does ---- */
@@ -1160,6 +1167,67 @@ checks_end_beside_a_callback(void **state)
 	assert_nothing_left();
 }
 
+static bool
+is_anything_left(void)
+{
+	for (unsigned i = 0; i < FAKE_HOOKS_MAX; i++) {
+		if (fake.hooks[i].is_used)
+			return true;
+	}
+	return false;
+}
+
+/* It cannot wait for its own end. */
+static void
+a_check_may_deregister(void **state)
+{
+	(void)state;
+	start_with_checks(SYNOD_PASSING);
+	answer(0, SYNOD_OK);
+	checking.is_thread = true;
+	assert_int_equal(synod_service_deregister(service, 1000), SYNOD_OK);
+	checking.is_thread = false;
+	assert_asked(1, "delete " PATH);
+	answer(1, SYNOD_OK);
+	while (is_anything_left())
+		fake_time();
+	assert_int_equal(checking.stopped, 1);
+	assert_nothing_left();
+}
+
+static void
+deregister_at_close(void *context)
+{
+	(void)context;
+	assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+}
+
+/* What the application lets go in a callback may be going already. */
+static void
+a_callback_may_deregister_while_the_handle_closes(void **state)
+{
+	const struct synod_hook_options options = {.on_close = deregister_at_close};
+	struct synod_hook *hook;
+
+	(void)state;
+	hold();
+	assert_int_equal(synod_hook_add(&fake.handle, &options, &hook), SYNOD_OK);
+	fake_close();
+	assert_nothing_left();
+}
+
+static void
+a_deletion_that_is_taken_late_is_a_success(void **state)
+{
+	(void)state;
+	hold();
+	fake.refuse_next = SYNOD_BUSY;
+	asked.time_passes = true;
+	answer_at_once(SYNOD_OK);
+	assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+	assert_nothing_left();
+}
+
 static void
 null_is_accepted(void **state)
 {
@@ -1220,6 +1288,9 @@ main(void)
 		TEST(without_a_session_nothing_is_deleted),
 		TEST(a_closing_handle_takes_everything_along),
 		TEST(checks_end_beside_a_callback),
+		TEST(a_check_may_deregister),
+		TEST(a_callback_may_deregister_while_the_handle_closes),
+		TEST(a_deletion_that_is_taken_late_is_a_success),
 		TEST(null_is_accepted),
 	};
 
