@@ -166,11 +166,10 @@ SYNOD_API enum synod_health synod_service_health(struct synod_service *service);
 
 /*
  * Set the record to draining, wait DRAIN_MS for callers to notice, delete it, and free the
- * registration in any case.  Blocks; in a callback, or in the function of a check, it does not wait,
- * and deletes at once.
- * SYNOD_OK; SYNOD_UNKNOWN (no answer within the call timeout: it goes with the session).  Accepts
- * NULL.  Registrations that are left at synod_close() go with the session, and must not be touched
- * afterwards.
+ * registration in any case.  Blocks; in a callback, or in the function of a check, it does not
+ * wait, and deletes at once. SYNOD_OK; SYNOD_UNKNOWN (no answer within the call timeout: it goes
+ * with the session).  Accepts NULL.  Registrations that are left at synod_close() go with the
+ * session, and must not be touched afterwards.
  */
 SYNOD_API int synod_service_deregister(struct synod_service *service, unsigned drain_ms);
 
