@@ -168,8 +168,9 @@ void registration_lose(struct synod_service *service, int error);
 void registration_finish(struct synod_service *service, enum synod_service_status status,
                          int error);
 
-/* Held.  At REVISION the record was seen to be another's, or removed: STATUS.  That is final, but a
- * write that is under way may have come after it. */
+/* Held.  At REVISION the record was seen to be another's, or removed: STATUS, which is final if it
+ * was ours; or, PENDING, not there or not as we wrote it: look again.  A write that is under way
+ * may have come after that. */
 void registration_see(struct synod_service *service, enum synod_service_status status,
                       uint64_t revision);
 

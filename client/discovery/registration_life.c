@@ -103,15 +103,24 @@ registration_finish(struct synod_service *service, enum synod_service_status sta
 	enter(service, PHASE_OVER);
 }
 
+static void
+turn_out(struct synod_service *service, enum synod_service_status status)
+{
+	if (status != SYNOD_SERVICE_PENDING)
+		registration_finish(service, status, SYNOD_OK);
+	else if (service->phase == PHASE_HOLD)
+		registration_lose(service, SYNOD_NOT_FOUND);
+}
+
 void
 registration_see(struct synod_service *service, enum synod_service_status status, uint64_t revision)
 {
-	if (service->asked == PHASE_HOLD || !registration_writes(service->asked)) {
-		registration_finish(service, status, SYNOD_OK);
-		return;
+	if (service->asked != PHASE_HOLD && registration_writes(service->asked)) {
+		service->seen_status = status;
+		service->seen_revision = revision;
+	} else if (service->was_ours) {
+		turn_out(service, status);
 	}
-	service->seen_status = status;
-	service->seen_revision = revision;
 }
 
 void
@@ -177,10 +186,9 @@ on_written(struct synod_service *service, const struct answer *answer)
 {
 	switch (answer->error) {
 	case SYNOD_OK:
+		hold(service, answer);
 		if (service->seen_revision > answer->result->revision)
-			registration_finish(service, service->seen_status, SYNOD_OK);
-		else
-			hold(service, answer);
+			turn_out(service, service->seen_status);
 		break;
 	case SYNOD_NO_PARENT: enter(service, PHASE_PARENT); break;
 	case SYNOD_EXISTS:

@@ -31,15 +31,18 @@ registration_read(struct synod_service *service, const void *data, size_t size)
 static void
 see(struct synod_service *service, uint64_t revision, uint64_t owner, const void *data, size_t size)
 {
-	if (service->is_successor && service->revision == 0)
-		return; /* nothing of its own was written yet, as far as is known */
-	if (registration_is_ours(service, owner)) {
+	if (owner != 0 && !registration_is_ours(service, owner)) {
+		registration_see(service, SYNOD_SERVICE_TAKEN_OVER, revision);
+		return;
+	}
+	if (service->is_successor && service->revision == 0) {
+		/* As far as is known nothing of its own was written yet. */
+		registration_see(service, SYNOD_SERVICE_PENDING, revision);
+		return;
+	}
+	if (owner != 0) {
 		service->may_be_ours = true;
 		service->was_ours = true;
-	} else if (owner != 0) {
-		if (service->was_ours)
-			registration_see(service, SYNOD_SERVICE_TAKEN_OVER, revision);
-		return;
 	}
 	registration_read(service, data, size);
 }
@@ -51,8 +54,8 @@ see_deleted(struct synod_service *service, const struct synod_change *change, ui
 	if (change->cause == SYNOD_CAUSE_REQUEST && change->owner != 0 &&
 	    change->owner == session && service->was_ours)
 		registration_see(service, SYNOD_SERVICE_REMOVED, change->revision);
-	else if (service->phase == PHASE_HOLD)
-		registration_lose(service, SYNOD_NOT_FOUND);
+	else
+		registration_see(service, SYNOD_SERVICE_PENDING, change->revision);
 }
 
 /* Our last write is newer, or nothing matters any more. */
@@ -88,12 +91,12 @@ see_state(struct synod_service *service, const struct synod_event *event)
 
 		service->has_node = true;
 		if (!is_old(service, event->revision))
-			see(service, event->revision, node->stat.owner, node->data, node->size);
+			see(service, node->stat.modified, node->stat.owner, node->data, node->size);
 	}
 	if (!is_whole)
 		return;
-	if (!service->has_node && !is_old(service, event->revision) && service->phase == PHASE_HOLD)
-		registration_lose(service, SYNOD_NOT_FOUND);
+	if (!service->has_node && !is_old(service, event->revision))
+		registration_see(service, SYNOD_SERVICE_PENDING, event->revision);
 	service->has_node = false;
 }
 

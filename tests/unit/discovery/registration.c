@@ -774,6 +774,43 @@ one_that_leaves_makes_room_for_the_next(void **state)
 }
 
 static void
+what_is_gone_before_its_answer_is_registered_again(void **state)
+{
+	const struct synod_event none = {.kind = SYNOD_EVENT_STATE, .revision = 300};
+
+	(void)state;
+	start();
+	fake_event(&none);
+	answer(0, SYNOD_OK);
+	assert_told(SYNOD_SERVICE_PENDING, SYNOD_NOT_FOUND);
+	assert_asked(1, "get " PATH);
+	answer(1, SYNOD_NOT_FOUND);
+	assert_asked(2, "create " PATH);
+	answer_with(2, (struct synod_result){.revision = 301});
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
+	end();
+}
+
+static void
+what_is_anothers_before_its_answer_was_taken_over(void **state)
+{
+	const char data[] = "{}";
+	struct synod_node node = {.path = PATH, .data = data, .size = 2};
+	const struct synod_event present = {
+		.kind = SYNOD_EVENT_STATE, .revision = 300, .nodes = &node, .node_count = 1};
+
+	(void)state;
+	node.stat.owner = 55;
+	node.stat.modified = 150;
+	start();
+	fake_event(&present);
+	answer(0, SYNOD_OK);
+	assert_told(SYNOD_SERVICE_TAKEN_OVER, SYNOD_OK);
+	assert_int_equal(fake.call_count, 1);
+	end();
+}
+
+static void
 what_its_predecessor_left_says_nothing_of_the_next(void **state)
 {
 	(void)state;
@@ -1267,6 +1304,8 @@ main(void)
 		TEST(a_deletion_that_overtakes_the_answer_ends_it_too),
 		TEST(what_came_before_the_answer_does_not_end_it),
 		TEST(one_that_leaves_makes_room_for_the_next),
+		TEST(what_is_gone_before_its_answer_is_registered_again),
+		TEST(what_is_anothers_before_its_answer_was_taken_over),
 		TEST(what_its_predecessor_left_says_nothing_of_the_next),
 		TEST(what_vanishes_is_registered_again),
 		TEST(draining_by_somebody_else_stays),
