@@ -436,6 +436,14 @@ check_brake_is_held(struct check_brake *check, const char *path)
 	return node && node->kind == SYNOD_SUSPECT && node->is_held;
 }
 
+uint64_t
+check_brake_share(struct check_brake *check, const char *path)
+{
+	const struct known *node = find(check, path);
+
+	return node && node->kind == SYNOD_SERVICE ? node->percent : BRAKE_PERCENT;
+}
+
 /* ---- the rows ---- */
 
 static bool

@@ -23,6 +23,8 @@ chronicle_new(struct world *world)
 void
 chronicle_free(struct chronicle *chronicle)
 {
+	for (size_t i = 0; i < chronicle->count; i++)
+		free(chronicle->changes[i].data);
 	free(chronicle->changes);
 	free(chronicle->commands);
 	free(chronicle);
@@ -90,6 +92,11 @@ take(void *context, const struct change *change)
 	};
 	copy_text(to->path, sizeof to->path, change->path);
 	copy_text(to->text, sizeof to->text, change->data);
+	if (change->data.bytes &&
+	    strncmp(to->path, CHRONICLE_SERVICES, strlen(CHRONICLE_SERVICES)) == 0) {
+		to->data = check_calloc(1, change->data.size + 1);
+		memcpy(to->data, change->data.bytes, change->data.size);
+	}
 	taking->taken++;
 	return true;
 }
@@ -270,10 +277,15 @@ replay_change(struct replay_state *state, const struct chronicled *change)
 		node->created = change->revision;
 	if (change->kind == SYNOD_GRANTED)
 		node->token = change->revision;
+	if (chronicled_is_suspicion(change))
+		node->is_suspect = true;
+	else if (change->owner != 0)
+		node->is_suspect = false;
 	node->modified = change->revision;
 	node->version = change->version;
 	node->owner = change->owner;
 	node->data_hash = change->data_hash;
+	node->data = change->data;
 	memcpy(node->text, change->text, sizeof node->text);
 }
 

@@ -13,6 +13,9 @@
 
 #define CHRONICLE_PATH 64
 #define CHRONICLE_TEXT 48
+#define SERVICES_ROOT  "/services"
+/* Of what is below it all data is kept. */
+#define CHRONICLE_SERVICES SERVICES_ROOT "/"
 
 struct chronicled {
 	uint64_t revision, ordinal;
@@ -22,6 +25,7 @@ struct chronicled {
 	uint64_t version, owner, previous_owner;
 	uint64_t data_hash;                       /* 0: absent */
 	char text[CHRONICLE_TEXT];                /* how the data begins */
+	char *data;                               /* all of it, of an instance; NULL: absent */
 	uint64_t at_us;                           /* first applied */
 	uint64_t uptime_least_ms, uptime_most_ms; /* of the command */
 };
@@ -82,7 +86,9 @@ struct replayed {
 	char path[CHRONICLE_PATH];
 	uint64_t created, modified, version, owner, token, data_hash;
 	char text[CHRONICLE_TEXT];
+	const char *data; /* of an instance: the change's */
 	bool exists;
+	bool is_suspect;
 };
 
 struct replay_state {

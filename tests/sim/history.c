@@ -163,7 +163,8 @@ history_complete(struct world *world, struct record *record, const struct synod_
 static bool
 is_living_path(const char *path)
 {
-	return strncmp(path, LIVING_ROOT, strlen(LIVING_ROOT)) == 0;
+	return strncmp(path, LIVING_ROOT, strlen(LIVING_ROOT)) == 0 ||
+	       strncmp(path, SERVICES_ROOT, strlen(SERVICES_ROOT)) == 0;
 }
 
 void

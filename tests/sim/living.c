@@ -40,6 +40,7 @@ living_free(struct living *living)
 	holds_free(living);
 	free(living->endings);
 	check_brake_free(living->brake);
+	service_world_fini(&living->services);
 	chronicle_free(living->chronicle);
 	free(living);
 }
@@ -165,7 +166,8 @@ act(struct living_client *client)
 		{o->l_end, owner_act_end},       {o->l_watch, watch_act},
 		{o->l_lock, lock_act},           {o->l_register, lock_act_register},
 		{o->l_elect, lock_act_election}, {o->l_read, act_read},
-		{o->l_close, act_close},
+		{o->l_close, act_close},         {o->l_instance, instance_act},
+		{o->l_service, service_act},     {o->l_resolve, resolver_act},
 	};
 	uint64_t total = 0, drawn;
 
@@ -275,6 +277,7 @@ living_on_crash(struct host *host)
 	client->under_way = 0;
 	watch_on_crash(client);
 	lock_on_crash(client);
+	service_on_crash(client);
 	memset(client->leases, 0, sizeof client->leases);
 }
 
@@ -305,6 +308,7 @@ go_on_closing(struct living_client *client)
 			                  SYNOD_CAUSE_REVOKED);
 		watch_on_crash(client);
 		lock_on_crash(client);
+		service_on_crash(client);
 		handle_close(host->handle);
 		host_wake(host);
 	}
@@ -368,7 +372,8 @@ living_has_settled(struct living *living, const char **why)
 			return false;
 		}
 	}
-	return owner_has_settled(living, why) && suspects_are_judged(living, why);
+	return owner_has_settled(living, why) && suspects_are_judged(living, why) &&
+	       service_has_settled(living, why);
 }
 
 void
@@ -386,6 +391,8 @@ living_check(struct living *living)
 	check_lock(living);
 	check_owner(living);
 	check_brake_at_end(living->brake);
+	check_service(living);
+	check_resolver(living);
 }
 
 void
@@ -408,4 +415,5 @@ void
 living_on_changes(struct living *living, size_t first)
 {
 	owner_on_changes(living, first);
+	service_on_changes(living, first);
 }

@@ -13,6 +13,7 @@
 #include "client/synod.h"
 #include "tests/sim/chronicle.h"
 #include "tests/sim/host.h"
+#include "tests/sim/living_service.h"
 
 #define LIVING_ROOT   "/live"
 #define LIVING_PATH   CHRONICLE_PATH
@@ -73,6 +74,7 @@ struct living_client {
 	struct hold *holds[LOCKS_MAX];
 	struct kept leases[KEPT_MAX];
 	struct sighting *sighting; /* while it observes the election */
+	struct service_client services;
 	unsigned under_way;
 	uint64_t seen_revision;
 	bool is_closing;
@@ -116,6 +118,8 @@ void check_brake_follow(struct check_brake *check);
 const char *check_brake_unjudged(const struct check_brake *check);
 /* The brake has been found to hold it. */
 bool check_brake_is_held(struct check_brake *check, const char *path);
+/* The share of the service at PATH, in percent. */
+uint64_t check_brake_share(struct check_brake *check, const char *path);
 void check_brake_at_end(struct check_brake *check);
 
 /* ---- the parts: living.c ---- */
@@ -129,6 +133,7 @@ struct living {
 	uint64_t stopped_us;
 	uint64_t serial; /* of everything that is begun */
 	/* The evidence. */
+	struct service_world services;
 	struct watcher **watchers;
 	size_t watcher_count, watcher_capacity;
 	struct hold **holds;

@@ -8,7 +8,7 @@ $(B)/sim-client.o: $(call objects,$(SRC_client) $(SRC_discovery))
 	@mkdir -p $(@D)
 	$(Q)ld -r -o $@ $^
 	$(Q)objcopy -w --keep-global-symbol='synod_*' --keep-global-symbol='handle_*' \
-		--keep-global-symbol=session_id $@
+		--keep-global-symbol=session_id --keep-global-symbol=resolver_open $@
 
 $(B)/synod-sim: $(call objects,$(SRC_sim)) $(call objects,$(wildcard tests/support/disk_memory*.c)) $(B)/sim-client.o \
                 $(call archives,$(SERVER_LAYERS))
