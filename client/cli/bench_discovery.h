@@ -12,8 +12,8 @@ struct spread {
 };
 struct spread spread_of(uint64_t *ns, size_t count);
 
-/* How long a pick and its end take, in each of THREADS threads at a time: nanoseconds; -1 if
- * that cannot be measured. */
+/* How much of the processor's time a pick and its end take, in each of THREADS threads at a time,
+ * in nanoseconds; -1 if that cannot be measured. */
 double bench_picks(struct synod_resolver *resolver, unsigned threads);
 
 /* How long RESOLVER takes from an event's arrival until it is picked from: COUNT changes of some of

@@ -52,15 +52,26 @@ pick_often(struct picking *picking, unsigned count)
 	picking->count += count;
 }
 
+/* The processor's time that this thread has had: picks never wait, and what other programs take is
+ * not theirs. */
+static uint64_t
+thread_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NANOSECONDS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
 static void *
 run_picks(void *context)
 {
 	struct picking *picking = context;
-	uint64_t start_ns = monotonic_ns();
+	uint64_t start_ns = thread_ns();
 
 	while (!atomic_load(picking->should_stop) && !picking->has_failed)
 		pick_often(picking, PICKS_AT_ONCE);
-	picking->ns = monotonic_ns() - start_ns;
+	picking->ns = thread_ns() - start_ns;
 	return NULL;
 }
 
