@@ -102,7 +102,7 @@ on_state(void *context, enum synod_state state, unsigned remaining_ms)
 	(void)remaining_ms;
 	monitor_lock(&resolver->monitor);
 	resolver->is_expired = state == SYNOD_EXPIRED;
-	is_news = resolver_set_stale(resolver, state != SYNOD_CONNECTED);
+	is_news = resolver_set_stale(resolver, state != SYNOD_CONNECTED || !resolver->has_heard);
 	monitor_unlock(&resolver->monitor);
 	if (is_news)
 		resolver_tell(resolver);

@@ -531,6 +531,20 @@ is_stale_while_the_ensemble_is_away_and_goes_on(void **state)
 	assert_int_equal(status().age_ms, 0);
 }
 
+/* That the ensemble is there says nothing of the service yet. */
+static void
+is_stale_until_it_has_heard_a_state(void **state)
+{
+	(void)state;
+	open_with((struct synod_resolver_options){.balance = SYNOD_RANDOM});
+	fake_state(SYNOD_CONNECTED, 7, 9000);
+	assert_true(status().is_stale);
+	assert_int_equal(told_count, 0);
+	send_state(20, NULL, 0, false);
+	assert_false(status().is_stale);
+	assert_int_equal(told_count, 1);
+}
+
 static void
 after_the_sessions_end_the_watch_says_whether_the_ensemble_is_there(void **state)
 {
@@ -970,6 +984,7 @@ main(void)
 		TEST(the_filter_of_the_resolver_and_of_a_list_are_two),
 		TEST(a_list_stays_as_it_was),
 		TEST(is_stale_while_the_ensemble_is_away_and_goes_on),
+		TEST(is_stale_until_it_has_heard_a_state),
 		TEST(after_the_sessions_end_the_watch_says_whether_the_ensemble_is_there),
 		TEST(begins_again_when_the_watch_ends),
 		TEST(a_watch_that_was_replaced_is_not_listened_to),
