@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -363,12 +364,27 @@ parse_and_run(struct cli *cli, int argc, char **argv)
 	return run_command(cli);
 }
 
+/* What is closed among them would become a connection of the library's, with our messages in it.
+ * What cannot be written to still cannot. */
+static void
+occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 cli_main(int argc, char **argv)
 {
 	struct cli cli = {0};
 	int code;
 
+	occupy_standard_descriptors();
 	setlocale(LC_CTYPE, "");
 	code = finish_output(parse_and_run(&cli, argc, argv));
 	synod_close(cli.synod);

@@ -113,6 +113,21 @@ running() {
 	[ "$(synod services | awk '$1 == "running" { print $2 }')" = 0 ]
 }
 
+# Nothing of it is taken for what was closed, and no message goes there.
+closed() {
+	local fd
+	"$SYNOD_BIN/synod" run --timeout 60 --service closed --port 1 --id a --check 'cmd:true' -- sleep 100 <&- >&- 2>&- &
+	pid=$!
+	until_true is passing closed a
+	for fd in 0 1 2; do
+		[ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ]
+	done
+	kill -TERM "$pid"
+	ends 143 "$pid"
+	exits 1 synod services >&- 2>"$out/services"
+	has "$out/services" 'standard output: '
+}
+
 # Starting until it passes, critical when it fails, passing when it is well again.
 checking() {
 	spawn run run --timeout 60 --service checking --port 1 --id a --check "cmd:test -e '$out/ready' || exit 2" \
@@ -515,7 +530,7 @@ ensemble_start a b c
 export SYNOD_ENDPOINTS=$ENDPOINTS SYNOD_BIN
 base=$ENSEMBLE_DIR
 declare -A parts=()
-for part in running checking stopping losing registering resolving watching operating suspecting bad_input documented; do
+for part in running closed checking stopping losing registering resolving watching operating suspecting bad_input documented; do
 	mkdir "$base/out-$part"
 	(
 		trap - EXIT # the members are not this part's to end
