@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/planted.h"
 #include "shared/protocol.h"
 
 void
@@ -219,7 +220,7 @@ set_said(struct catalog *catalog, struct instance *instance, const struct said *
 static void
 remove_instance(struct instance *instance, uint64_t now_ms)
 {
-	if (!instance->is_present)
+	if (!instance->is_present || PLANTED(RESOLVER_KEEPS_DELETED))
 		return;
 	instance_clear(instance);
 	instance->is_present = false;
@@ -252,7 +253,7 @@ catalog_state_add(struct catalog *catalog, const char *id, const struct synod_no
                   uint64_t now_ms)
 {
 	const struct said said = {
-		.is_suspect = node->stat.kind == SYNOD_SUSPECT,
+		.is_suspect = node->stat.kind == SYNOD_SUSPECT && !PLANTED(SUSPECT_UNMARKED),
 		.owner = node->stat.owner,
 		.created = node->stat.created,
 		.modified = node->stat.modified,
@@ -373,7 +374,8 @@ catalog_choose(struct catalog *catalog, uint64_t now_ms)
 	forget_absent(catalog, now_ms);
 	if (!make_room_for_choice(catalog))
 		return SYNOD_NO_MEMORY;
-	with_suspects = count(catalog) == 0 || catalog->counts.brake_holds;
+	with_suspects =
+		count(catalog) == 0 || catalog->counts.brake_holds || PLANTED(SUSPECTS_PICKED);
 	catalog->chosen_count = 0;
 	for (size_t i = 0; i < catalog->known_count; i++) {
 		struct instance *instance = catalog->known[i];

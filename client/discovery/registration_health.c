@@ -5,6 +5,7 @@
 
 #include "client/discovery/check_run.h"
 #include "client/discovery/registration.h"
+#include "shared/planted.h"
 
 /* So often it is seen whether checks have ended that nobody waits for. */
 #define REAPED_LOOK_MS 100
@@ -32,7 +33,7 @@ registration_health(const struct synod_service *service)
 	enum synod_health own = service->wish->instance.health;
 	enum synod_health worst;
 
-	if (service->is_drained || service->is_draining)
+	if ((service->is_drained && !PLANTED(DRAINING_UNDONE)) || service->is_draining)
 		return SYNOD_DRAINING;
 	if (own != SYNOD_PASSING && own != SYNOD_WARNING)
 		return own;

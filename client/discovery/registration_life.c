@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "shared/planted.h"
+
 #define DELAY_MAX_MS 5000
 
 /* An answer, with the session in which it was given. */
@@ -91,7 +93,7 @@ registration_lose(struct synod_service *service, int error)
 {
 	service->status = SYNOD_SERVICE_PENDING;
 	service->error = error;
-	enter(service, PHASE_LOOK);
+	enter(service, PLANTED(REGISTRATION_STAYS_LOST) ? PHASE_OVER : PHASE_LOOK);
 }
 
 void
@@ -106,7 +108,9 @@ registration_finish(struct synod_service *service, enum synod_service_status sta
 static void
 turn_out(struct synod_service *service, enum synod_service_status status)
 {
-	if (status != SYNOD_SERVICE_PENDING)
+	if (PLANTED(REGISTRATION_TAKES_BACK) && status == SYNOD_SERVICE_TAKEN_OVER)
+		registration_lose(service, SYNOD_OK);
+	else if (status != SYNOD_SERVICE_PENDING)
 		registration_finish(service, status, SYNOD_OK);
 	else if (service->phase == PHASE_HOLD)
 		registration_lose(service, SYNOD_NOT_FOUND);
@@ -217,7 +221,7 @@ on_looked(struct synod_service *service, const struct answer *answer)
 		return;
 	}
 	is_free = node->stat.owner == 0 || registration_is_ours(service, node->stat.owner);
-	if (!is_free && service->was_ours) {
+	if (!is_free && service->was_ours && !PLANTED(REGISTRATION_TAKES_BACK)) {
 		registration_finish(service, SYNOD_SERVICE_TAKEN_OVER, SYNOD_OK);
 		return;
 	}
@@ -247,7 +251,7 @@ on_updated(struct synod_service *service, const struct answer *answer)
 	case SYNOD_CONFLICT:
 	case SYNOD_NOT_FOUND: registration_lose(service, answer->error); break;
 	default:
-		service->is_dirty = true;
+		service->is_dirty = !PLANTED(WISH_FORGOTTEN);
 		if (is_final(answer->error))
 			registration_finish(service, SYNOD_SERVICE_REFUSED, answer->error);
 		else

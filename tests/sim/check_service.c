@@ -1,10 +1,11 @@
 /*
  * Registrations.  What a program is told of one is true: it is registered if its record
  * is there in its session, drained if somebody wrote so, taken over if another owner has
- * the record, removed if somebody deleted it.  Whoever was taken over never takes the
- * record back, and whoever was told an end writes no more.  When all is quiet, every
- * registration that was not ended is there as its program wishes, in its session; and
- * whatever nobody offers any more is gone, but for what the brake rightly holds.
+ * the record, removed if somebody deleted it.  Whoever was told that it is registered
+ * never takes the record back from another (who has not heard yet may, once more), and whoever was
+ * told an end writes no more.  When all is quiet, every registration that was not ended is there as
+ * its program wishes, in its session; and whatever nobody offers any more is gone, but for what the
+ * brake rightly holds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,9 @@ check_service_status(struct registered *registered, enum synod_service_status st
 		registered->owed_status = status;
 		registered->owed_session = session;
 	}
+	if (registered->held_count == 0 &&
+	    (status == SYNOD_SERVICE_REGISTERED || status == SYNOD_SERVICE_DRAINED))
+		registered->held_count = registered->client->living->chronicle->count;
 	if (status >= SYNOD_SERVICE_TAKEN_OVER)
 		registered->ended_count = registered->client->living->chronicle->count;
 }
@@ -193,9 +197,13 @@ check_change(struct living *living, const struct chronicled *change, size_t inde
 	registered = services->registered[record.registered - 1];
 	if (change->cause == SYNOD_CAUSE_SUPERSEDED)
 		living->world->statistics.registrations_superseding++;
+	/* Who does not know yet that it was there cannot know that it was taken over. */
 	if (change->cause == SYNOD_CAUSE_SUPERSEDED && registered->was_there &&
-	    previous.registered != record.registered)
-		fail(registered, "takes back what was taken over");
+	    previous.registered != record.registered) {
+		if (registered->held_count != 0 && index >= registered->held_count)
+			fail(registered, "takes back what was taken over");
+		living->world->statistics.registrations_ignorant++;
+	}
 	if (!registered->is_owed && registered->ended_count != 0 &&
 	    index >= registered->ended_count)
 		fail(registered, "writes after it was told its end");

@@ -37,6 +37,7 @@ struct registered {
 	/* As told last. */
 	enum synod_service_status status;
 	size_t ended_count; /* the chronicle had so many changes when it was told an end; 0: none */
+	size_t held_count;  /* the same of being told that it is registered */
 	bool was_there;     /* judged at the end */
 	/* It was told this, in this session, before the change that says so was written down: its
 	 * member answered and died. */
