@@ -87,7 +87,7 @@ copy_shown(char *to, size_t to_size, const char *from)
 	to[at] = '\0';
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 say(struct check_run *run, const char *format, va_list arguments)
 {
 	char text[4 * CHECK_WHY_SIZE];
