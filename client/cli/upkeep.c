@@ -36,15 +36,16 @@ on_check(void *context, struct synod_service *service, size_t check, enum synod_
          const char *why)
 {
 	struct upkeep *upkeep = context;
+	struct said *said = &upkeep->said[check];
 	bool is_good = health == SYNOD_PASSING || health == SYNOD_WARNING;
 
 	(void)service;
 	pthread_mutex_lock(&upkeep->mutex);
 	upkeep->has_passed[check] |= is_good;
+	said->is_news = true;
+	said->health = health;
+	snprintf(said->why, sizeof said->why, "%s", why ? why : "");
 	pthread_mutex_unlock(&upkeep->mutex);
-	if (!upkeep->cli->quiet)
-		cli_warn(upkeep->offer->checks[check].target, "%s%s%s", synod_health_name(health),
-		         why && why[0] ? ": " : "", why ? why : "");
 	child_wake();
 }
 
@@ -245,6 +246,23 @@ tell_news(struct upkeep *upkeep, enum synod_service_status status, int error)
 	}
 }
 
+/* Not in the callback: who cannot write would keep the session from being kept alive. */
+static void
+tell_verdicts(struct upkeep *upkeep)
+{
+	struct said said;
+
+	for (size_t i = 0; i < upkeep->offer->options.check_count; i++) {
+		pthread_mutex_lock(&upkeep->mutex);
+		said = upkeep->said[i];
+		upkeep->said[i].is_news = false;
+		pthread_mutex_unlock(&upkeep->mutex);
+		if (said.is_news && !upkeep->cli->quiet)
+			cli_warn(upkeep->offer->checks[i].target, "%s%s%s",
+			         synod_health_name(said.health), said.why[0] ? ": " : "", said.why);
+	}
+}
+
 /* ---- looking ---- */
 
 void
@@ -293,6 +311,7 @@ upkeep_look(struct upkeep *upkeep)
 	pthread_mutex_unlock(&upkeep->mutex);
 	if (upkeep->has_begun && has_passed && !upkeep->is_ready)
 		become_ready(upkeep);
+	tell_verdicts(upkeep);
 	if (is_news)
 		tell_news(upkeep, status, error);
 	tell_away(upkeep, error);

@@ -9,7 +9,15 @@
 
 #include <pthread.h>
 
+#include "client/cli/discovery_words.h"
 #include "client/cli/offer.h"
+
+/* What a check says, and whether that is still to be told. */
+struct said {
+	bool is_news;
+	enum synod_health health;
+	char why[WORDS_WHY_SIZE];
+};
 
 struct upkeep {
 	struct cli *cli;
@@ -22,6 +30,7 @@ struct upkeep {
 	int error;
 	bool is_news;
 	bool has_passed[CHECKS_MAX];
+	struct said said[CHECKS_MAX];
 	/* Of who looks: */
 	enum synod_service_status seen;
 	bool was_registered;

@@ -128,6 +128,28 @@ closed() {
 	has "$out/services" 'standard output: '
 }
 
+# Whoever does not read its messages does not keep it from being registered.
+unread() {
+	local fifo reader
+	mkfifo "$out/fifo"
+	exec {fifo}<>"$out/fifo"
+	# shellcheck disable=SC2016 # the check's own shell expands it
+	"$SYNOD_BIN/synod" run --timeout 60 --service unread --port 1 --id a --session-timeout 1 --rise 1 --fall 1 \
+		--check "cmd:: $(printf '%3900s'); if [ -e '$out/even' ]; then rm '$out/even'; else touch '$out/even'; exit 1; fi" \
+		--check-interval 0.1 -- sleep 100 2>&"$fifo" &
+	pid=$!
+	# The messages are too many for the pipe, but changes go on.
+	for _ in {1..15}; do
+		until_true is warning unread a
+		until_true is passing unread a
+	done
+	cat <&"$fifo" >/dev/null &
+	reader=$!
+	kill -TERM "$pid"
+	ends 143 "$pid"
+	kill "$reader"
+}
+
 # Starting until it passes, critical when it fails, passing when it is well again.
 checking() {
 	spawn run run --timeout 60 --service checking --port 1 --id a --check "cmd:test -e '$out/ready' || exit 2" \
@@ -530,7 +552,7 @@ ensemble_start a b c
 export SYNOD_ENDPOINTS=$ENDPOINTS SYNOD_BIN
 base=$ENSEMBLE_DIR
 declare -A parts=()
-for part in running closed checking stopping losing registering resolving watching operating suspecting bad_input documented; do
+for part in running closed checking unread stopping losing registering resolving watching operating suspecting bad_input documented; do
 	mkdir "$base/out-$part"
 	(
 		trap - EXIT # the members are not this part's to end
