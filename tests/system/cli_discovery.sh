@@ -135,7 +135,7 @@ unread() {
 	exec {fifo}<>"$out/fifo"
 	# shellcheck disable=SC2016 # the check's own shell expands it
 	"$SYNOD_BIN/synod" run --timeout 60 --service unread --port 1 --id a --session-timeout 1 --rise 1 --fall 1 \
-		--check "cmd:: $(printf '%3900s'); if [ -e '$out/even' ]; then rm '$out/even'; else touch '$out/even'; exit 1; fi" \
+		--check "cmd:: $(printf '%3900s' ''); if [ -e '$out/even' ]; then rm '$out/even'; else touch '$out/even'; exit 1; fi" \
 		--check-interval 0.1 -- sleep 100 2>&"$fifo" &
 	pid=$!
 	# The messages are too many for the pipe, but changes go on.
