@@ -64,7 +64,7 @@ enlist(struct synod_service *service)
 	if (!has_room)
 		return SYNOD_EXISTS;
 	if (other != NULL) {
-		registration_succeed(other);
+		registration_succeed(other, service);
 		registration_unrefer(other);
 	}
 	return SYNOD_OK;

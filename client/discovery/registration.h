@@ -89,6 +89,10 @@ struct synod_service {
 	bool was_ours;                    /* it has been */
 	bool is_successor;                /* what it finds at first may be its predecessor's */
 	bool is_succeeded;                /* another registration has the record: leave it there */
+	/* A write that may make the record is under way in one that was succeeded: its heir, which
+	 * is retained, does nothing before the answer. */
+	struct synod_service *heir;
+	bool is_awaiting;
 	/* What was seen while a write was under way: it counts if it came after that. */
 	enum synod_service_status seen_status;
 	uint64_t seen_revision;
@@ -174,8 +178,8 @@ void registration_finish(struct synod_service *service, enum synod_service_statu
 void registration_see(struct synod_service *service, enum synod_service_status status,
                       uint64_t revision);
 
-/* Another registration, of the same record and handle, follows this one, which was leaving. */
-void registration_succeed(struct synod_service *service);
+/* HEIR, of the same record and handle and not begun yet, follows SERVICE, which was leaving. */
+void registration_succeed(struct synod_service *service, struct synod_service *heir);
 
 /* Held.  Delete the record, if there may be one. */
 void registration_leave(struct synod_service *service);

@@ -127,14 +127,50 @@ registration_see(struct synod_service *service, enum synod_service_status status
 	}
 }
 
-void
-registration_succeed(struct synod_service *service)
+/* A call that may leave a record where there was none of ours. */
+static bool
+makes_record(enum phase asked)
 {
+	return registration_writes(asked) && asked != PHASE_HOLD;
+}
+
+void
+registration_succeed(struct synod_service *service, struct synod_service *heir)
+{
+	bool must_wait;
+
+	heir->is_awaiting = true; /* nobody else knows it yet */
+	registration_refer(heir);
 	monitor_lock(&service->monitor);
 	service->is_succeeded = true;
+	must_wait = makes_record(service->asked) || service->is_awaiting;
+	if (must_wait)
+		service->heir = heir;
 	enter(service, PHASE_OVER);
 	monitor_unlock(&service->monitor);
+	if (!must_wait) {
+		heir->is_awaiting = false;
+		registration_unrefer(heir);
+	}
 	registration_detach(service);
+}
+
+/* What the first of them had under way has been answered: to those that followed. */
+static void
+bequeath(struct synod_service *heir)
+{
+	while (heir != NULL) {
+		struct synod_service *next;
+
+		monitor_lock(&heir->monitor);
+		heir->is_awaiting = false;
+		next = heir->heir;
+		heir->heir = NULL;
+		monitor_unlock(&heir->monitor);
+		registration_proceed(heir);
+		registration_unrefer(heir);
+		heir = next;
+	}
 }
 
 /* Wait, and then do PHASE. */
@@ -304,8 +340,7 @@ registration_leave(struct synod_service *service)
 static void
 on_late_answer(struct synod_service *service, enum phase asked, int error)
 {
-	bool may_be_made = registration_writes(asked) && asked != PHASE_HOLD &&
-	                   (error == SYNOD_OK || is_uncertain(error));
+	bool may_be_made = makes_record(asked) && (error == SYNOD_OK || is_uncertain(error));
 
 	if (service->phase != PHASE_LEAVE && service->phase != PHASE_OVER)
 		return;
@@ -323,7 +358,7 @@ on_late_answer(struct synod_service *service, enum phase asked, int error)
 static bool
 is_due(const struct synod_service *service)
 {
-	if (service->asked != PHASE_NEW || service->is_waiting)
+	if (service->asked != PHASE_NEW || service->is_waiting || service->is_awaiting)
 		return false;
 	if (service->phase == PHASE_NEW || service->phase == PHASE_OVER)
 		return false;
@@ -334,7 +369,8 @@ is_due(const struct synod_service *service)
 static void
 skip_leaving(struct synod_service *service, uint64_t session)
 {
-	if (service->phase == PHASE_LEAVE && service->asked == PHASE_NEW && session == 0)
+	if (service->phase == PHASE_LEAVE && service->asked == PHASE_NEW && !service->is_awaiting &&
+	    session == 0)
 		enter(service, PHASE_OVER);
 }
 
@@ -371,11 +407,14 @@ take_answer(struct synod_service *service, const struct synod_result *result, bo
 		.session = synod_session_id(service->synod),
 		.is_refusal = is_refusal,
 	};
+	struct synod_service *heir;
 	enum phase asked;
 
 	monitor_lock(&service->monitor);
 	asked = service->asked;
 	service->asked = PHASE_NEW;
+	heir = service->heir;
+	service->heir = NULL;
 	registration_remember(service, answer.session);
 	if (asked == service->phase)
 		on_answers[asked](service, &answer);
@@ -383,6 +422,7 @@ take_answer(struct synod_service *service, const struct synod_result *result, bo
 		on_late_answer(service, asked, result->error);
 	monitor_signal(&service->monitor);
 	monitor_unlock(&service->monitor);
+	bequeath(heir);
 }
 
 static void

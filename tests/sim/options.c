@@ -216,6 +216,19 @@ draw_slowness(struct options *options, struct random *random)
 		options->f_client_pause = 6;
 }
 
+/* What they ask for must fit through the window, or what is left when the faults end takes longer
+ * than any promise allows.  One thing done is several writes. */
+static void
+fit_demand(struct options *options)
+{
+	uint64_t round_us = 2 * options->delay_us + options->jitter_us + 2 * options->sync_us +
+	                    options->apply_us;
+	uint64_t least_ms = 8 * options->living * round_us / options->window / 1000;
+
+	if (options->living_think_ms < least_ms)
+		options->living_think_ms = least_ms;
+}
+
 void
 options_draw(struct options *options, uint64_t seed)
 {
@@ -233,6 +246,7 @@ options_draw(struct options *options, uint64_t seed)
 	draw_living(options, &living_random);
 	draw_services(options, &service_random);
 	draw_slowness(options, &slow_random);
+	fit_demand(options);
 }
 
 void

@@ -773,6 +773,48 @@ one_that_leaves_makes_room_for_the_next(void **state)
 	end();
 }
 
+/* The last of them answers for what the first one had under way, even if there was no session when
+ * it was let go. */
+static void
+what_a_predecessor_has_under_way_is_waited_for(void **state)
+{
+	(void)state;
+	fake.handle.session = 0;
+	fake_enter();
+	for (unsigned i = 0; i < 3; i++) {
+		start();
+		assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+		assert_asked(0, "put " PATH);
+	}
+	fake.handle.session = 7;
+	answer(0, SYNOD_OK);
+	assert_asked(1, "delete " PATH);
+	assert_int_equal(asked.owner[1], 7);
+	fake_leave();
+	answer(1, SYNOD_OK);
+	assert_nothing_left();
+}
+
+/* A claim that follows one is made once that is answered. */
+static void
+who_follows_a_claim_looks_after_its_answer(void **state)
+{
+	(void)state;
+	fake_enter();
+	start();
+	assert_int_equal(synod_service_deregister(service, 0), SYNOD_OK);
+	start();
+	assert_asked(0, "put " PATH);
+	answer(0, SYNOD_UNKNOWN);
+	fake_leave();
+	assert_asked(1, "get " PATH);
+	looked(1, 7, "{}");
+	assert_asked(2, "put " PATH);
+	answer(2, SYNOD_OK);
+	assert_told(SYNOD_SERVICE_REGISTERED, SYNOD_OK);
+	end();
+}
+
 static void
 what_is_gone_before_its_answer_is_registered_again(void **state)
 {
@@ -1304,6 +1346,8 @@ main(void)
 		TEST(a_deletion_that_overtakes_the_answer_ends_it_too),
 		TEST(what_came_before_the_answer_does_not_end_it),
 		TEST(one_that_leaves_makes_room_for_the_next),
+		TEST(what_a_predecessor_has_under_way_is_waited_for),
+		TEST(who_follows_a_claim_looks_after_its_answer),
 		TEST(what_is_gone_before_its_answer_is_registered_again),
 		TEST(what_is_anothers_before_its_answer_was_taken_over),
 		TEST(what_its_predecessor_left_says_nothing_of_the_next),
