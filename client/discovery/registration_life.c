@@ -188,7 +188,7 @@ is_final(int error)
 {
 	static const int final[] = {SYNOD_BAD_PATH,     SYNOD_RESERVED,    SYNOD_TOO_LARGE,
 	                            SYNOD_BAD_ARGUMENT, SYNOD_BAD_MESSAGE, SYNOD_UNSUPPORTED,
-	                            SYNOD_NO_CHILDREN};
+	                            SYNOD_NO_CHILDREN,  SYNOD_NOT_EMPTY};
 
 	for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
 		if (final[i] == error)

@@ -473,14 +473,18 @@ what_the_library_does_not_take_is_tried_again(void **state)
 static void
 what_the_ensemble_refuses_for_good_is_final(void **state)
 {
-	(void)state;
-	start();
-	answer(0, SYNOD_NO_CHILDREN);
-	assert_told(SYNOD_SERVICE_REFUSED, SYNOD_NO_CHILDREN);
-	fake_time();
-	fake_state(SYNOD_EXPIRED, 0, 0);
-	assert_int_equal(fake.call_count, 1);
-	end();
+	static const int errors[] = {SYNOD_NO_CHILDREN, SYNOD_NOT_EMPTY};
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		set_up(state);
+		start();
+		answer(0, errors[i]);
+		assert_told(SYNOD_SERVICE_REFUSED, errors[i]);
+		fake_time();
+		fake_state(SYNOD_EXPIRED, 0, 0);
+		assert_int_equal(fake.call_count, 1);
+		end();
+	}
 }
 
 static void
