@@ -352,7 +352,7 @@ static void
 finish(struct session *session, struct lane *lane, struct call *call,
        const struct response *response)
 {
-	bool is_number_left = is_write(call) && !call->is_abandoned && is_refusal(response);
+	bool is_number_left = is_write(call) && is_refusal(response);
 
 	if (call->pages != NULL) {
 		finish_paged(session, lane, call, response);
@@ -387,9 +387,11 @@ on_answer(struct session *session, struct call *call, const struct response *res
 		requests_on_refusal(session, lane, error);
 		return;
 	}
-	/* A second attempt that is refused says nothing of the first. */
+	/* A second attempt that is refused says nothing of the first; and what keeps a number in
+	 * use must be taken in the end. */
 	if (requests_is_transient(error) ||
-	    (is_write(call) && call->attempts > 1 && !call->is_abandoned && is_refusal(response))) {
+	    (is_write(call) && (call->attempts > 1 || call->is_abandoned) &&
+	     is_refusal(response))) {
 		requests_on_refusal(session, lane, error);
 		return;
 	}

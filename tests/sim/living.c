@@ -12,6 +12,8 @@
 #define ENDPOINTS_SIZE 256
 #define UNDER_WAY_MAX  8
 /* After everybody who is silent has ended: a suspect's time, and the next collection. */
+/* By then a change has reached a queue, which says nothing of how far it has come. */
+#define TOLD_US   (3 * SECOND_US)
 #define JUDGED_US (OWNER_END_US + 8 * SECOND_US)
 #define AGAIN_US  200000 /* a client that closed begins anew after so long, at most */
 
@@ -367,7 +369,8 @@ living_has_settled(struct living *living, const char **why)
 			*why = "a client did not begin anew";
 			return false;
 		}
-		if (!watch_is_told(client, living->chronicle->revision)) {
+		if (!watch_is_told(client, living->chronicle->revision) ||
+		    (watch_is_any_queued(client) && world->now_us < living->changed_us + TOLD_US)) {
 			*why = "a watch was not told everything";
 			return false;
 		}
@@ -414,6 +417,7 @@ living_is_idle(const struct living *living)
 void
 living_on_changes(struct living *living, size_t first)
 {
+	living->changed_us = living->world->now_us;
 	owner_on_changes(living, first);
 	service_on_changes(living, first);
 }

@@ -130,6 +130,7 @@ struct living {
 	struct check_brake *brake;
 	struct living_client clients[LIVING_LIMIT];
 	bool is_stopped;
+	uint64_t changed_us; /* the last change was written down */
 	uint64_t stopped_us;
 	uint64_t serial; /* of everything that is begun */
 	/* The evidence. */
@@ -202,6 +203,7 @@ void watch_on_crash(struct living_client *client);
 void watch_poll(struct living_client *client);
 void watch_on_answer(struct living_client *client, const struct ask *ask);
 bool watch_is_told(const struct living_client *client, uint64_t revision);
+bool watch_is_any_queued(const struct living_client *client);
 void watchers_free(struct living *living);
 
 /* What was told of a change, a node of a state, a mark or an end. */

@@ -319,6 +319,15 @@ watch_is_told(const struct living_client *client, uint64_t revision)
 	return true;
 }
 
+bool
+watch_is_any_queued(const struct living_client *client)
+{
+	for (unsigned i = 0; i < WATCHERS_MAX; i++)
+		if (client->watchers[i] && client->watchers[i]->is_queued)
+			return true;
+	return false;
+}
+
 void
 watchers_free(struct living *living)
 {

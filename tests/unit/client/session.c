@@ -284,6 +284,25 @@ uses_up_the_number_of_a_write_that_was_refused_before_the_log(void **state)
 	assert_written(3, "PUT /c");
 }
 
+/* What takes the place of a refused write may be refused, too: then it is sent again. */
+static void
+a_number_is_used_up_in_the_end(void **state)
+{
+	struct reply replies[2];
+
+	(void)state;
+	open_with_session();
+	fault(0, (struct fake_fault){OP_PUT, 1, FAKE_ANSWER, SYNOD_NO_SPACE, "full", {NULL, 0}, 0});
+	fault(0,
+	      (struct fake_fault){OP_DELETE, 3, FAKE_ANSWER, SYNOD_NO_SPACE, "full", {NULL, 0}, 0});
+	setting_put(setting, "/a", 0, &replies[0]);
+	setting_put(setting, "/b", 0, &replies[1]);
+	assert_int_equal(setting_await(setting, &replies[1], 10000), SYNOD_OK);
+	assert_int_equal(replies[0].error, SYNOD_NO_SPACE);
+	assert_written(1, "DELETE /nothing");
+	assert_written(2, "PUT /b");
+}
+
 static void
 does_not_repeat_a_write_whose_time_ran_out_but_keeps_the_order(void **state)
 {
@@ -589,6 +608,7 @@ main(void)
 		TEST(waits_when_the_ensemble_is_busy),
 		TEST(gives_definite_errors_to_the_caller_with_their_text),
 		TEST(uses_up_the_number_of_a_write_that_was_refused_before_the_log),
+		TEST(a_number_is_used_up_in_the_end),
 		TEST(does_not_repeat_a_write_whose_time_ran_out_but_keeps_the_order),
 		TEST(fetches_the_kept_answer_of_a_write_whose_time_ran_out_after_it_was_executed),
 		TEST(says_timeout_when_nobody_is_there),
