@@ -26,6 +26,8 @@ fi
 
 # shellcheck source=tests/support/ensemble.sh
 . tests/support/ensemble.sh
+# shellcheck source=tests/support/cli.sh
+. tests/support/cli.sh
 
 HERE=10.213.0.1
 SESSION_S=3
@@ -41,19 +43,6 @@ fail() {
 
 synod() {
 	"$SYNOD_BIN/synod" -e "$ENDPOINTS" "$@"
-}
-
-milliseconds() {
-	echo $((${EPOCHREALTIME/[.,]/} / 1000))
-}
-
-# until_true COMMAND...: until it succeeds, for as long as that may take.
-until_true() {
-	for _ in {1..1500}; do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.02
-	done
-	fail "never true: $*"
 }
 
 # ---- networks ----
