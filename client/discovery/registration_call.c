@@ -3,20 +3,29 @@
 
 #define LOOK_MS 5000 /* who deregisters may have to wait for it */
 
-static const struct synod_condition *
-owned_by(struct synod_condition *condition, uint64_t owner)
+/* The record becomes this session's. */
+static struct synod_write_options
+placing(const struct synod_call *call)
+{
+	return (struct synod_write_options){
+		.call = *call, .want_stat = true, .kind = SYNOD_EPHEMERAL};
+}
+
+/* Only if it is OWNER's.  CONDITION lives as long as OPTIONS. */
+static void
+demand_owner(struct synod_write_options *options, struct synod_condition *condition, uint64_t owner)
 {
 	*condition = (struct synod_condition){
 		.kind = SYNOD_IF_OWNER, .relation = SYNOD_EQUAL, .number = owner};
-	return condition;
+	options->conditions = condition;
+	options->condition_count = 1;
 }
 
 static int
 call_claim(struct synod_service *service, const struct attempt *attempt,
            const struct synod_call *call)
 {
-	const struct synod_write_options options = {
-		.call = *call, .want_stat = true, .kind = SYNOD_EPHEMERAL};
+	const struct synod_write_options options = placing(call);
 
 	return synod_put(service->synod, service->path, attempt->text.bytes, attempt->text.size,
 	                 &options, NULL);
@@ -37,8 +46,7 @@ static int
 call_create(struct synod_service *service, const struct attempt *attempt,
             const struct synod_call *call)
 {
-	const struct synod_write_options options = {
-		.call = *call, .want_stat = true, .kind = SYNOD_EPHEMERAL};
+	const struct synod_write_options options = placing(call);
 
 	return synod_create(service->synod, service->path, attempt->text.bytes, attempt->text.size,
 	                    &options, NULL);
@@ -48,15 +56,10 @@ static int
 call_take(struct synod_service *service, const struct attempt *attempt,
           const struct synod_call *call)
 {
+	struct synod_write_options options = placing(call);
 	struct synod_condition condition;
-	const struct synod_write_options options = {
-		.call = *call,
-		.conditions = owned_by(&condition, attempt->owner),
-		.condition_count = 1,
-		.want_stat = true,
-		.kind = SYNOD_EPHEMERAL,
-	};
 
+	demand_owner(&options, &condition, attempt->owner);
 	return synod_put(service->synod, service->path, attempt->text.bytes, attempt->text.size,
 	                 &options, NULL);
 }
@@ -82,13 +85,10 @@ static int
 call_update(struct synod_service *service, const struct attempt *attempt,
             const struct synod_call *call)
 {
+	struct synod_write_options options = {.call = *call};
 	struct synod_condition condition;
-	const struct synod_write_options options = {
-		.call = *call,
-		.conditions = owned_by(&condition, attempt->owner),
-		.condition_count = 1,
-	};
 
+	demand_owner(&options, &condition, attempt->owner);
 	return synod_set(service->synod, service->path, attempt->text.bytes, attempt->text.size,
 	                 &options, NULL);
 }
@@ -97,13 +97,10 @@ static int
 call_leave(struct synod_service *service, const struct attempt *attempt,
            const struct synod_call *call)
 {
+	struct synod_write_options options = {.call = *call};
 	struct synod_condition condition;
-	const struct synod_write_options options = {
-		.call = *call,
-		.conditions = owned_by(&condition, attempt->owner),
-		.condition_count = 1,
-	};
 
+	demand_owner(&options, &condition, attempt->owner);
 	return synod_delete(service->synod, service->path, &options, NULL);
 }
 

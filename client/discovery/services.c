@@ -202,36 +202,34 @@ set_health_once(struct synod *synod, const char *path, unsigned health)
 	return error;
 }
 
-static bool
-are_names(const char *service, const char *id)
+/* What an operator does to an instance begins with its path. */
+static int
+instance_path(struct synod *synod, const char *service, const char *id, char *path)
 {
-	return record_name_is_valid(service) && record_name_is_valid(id);
+	if (synod == NULL || synod_in_callback())
+		return SYNOD_BAD_ARGUMENT;
+	if (!record_name_is_valid(service) || !record_name_is_valid(id))
+		return SYNOD_BAD_PATH;
+	record_path(path, service, id);
+	return SYNOD_OK;
 }
 
 int
 synod_services_drain(struct synod *synod, const char *service, const char *id)
 {
 	char path[SERVICE_PATH_SIZE];
+	int error = instance_path(synod, service, id, path);
 
-	if (synod == NULL || synod_in_callback())
-		return SYNOD_BAD_ARGUMENT;
-	if (!are_names(service, id))
-		return SYNOD_BAD_PATH;
-	record_path(path, service, id);
-	return edit(synod, path, set_health_once, SYNOD_DRAINING);
+	return error == SYNOD_OK ? edit(synod, path, set_health_once, SYNOD_DRAINING) : error;
 }
 
 int
 synod_services_remove(struct synod *synod, const char *service, const char *id)
 {
 	char path[SERVICE_PATH_SIZE];
+	int error = instance_path(synod, service, id, path);
 
-	if (synod == NULL || synod_in_callback())
-		return SYNOD_BAD_ARGUMENT;
-	if (!are_names(service, id))
-		return SYNOD_BAD_PATH;
-	record_path(path, service, id);
-	return synod_delete(synod, path, NULL, NULL);
+	return error == SYNOD_OK ? synod_delete(synod, path, NULL, NULL) : error;
 }
 
 /* ---- the brake ---- */
